@@ -1,0 +1,3 @@
+"""Keep one meeting in agreement over several meeting systems, field by field."""
+
+__version__ = "0.1.0"

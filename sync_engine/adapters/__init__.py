@@ -1,0 +1,1 @@
+"""Adapters: our packages that speak to one provider each."""

@@ -1,0 +1,1 @@
+"""Attio: meetings on the customer's timeline; created and deleted by us, never changed in place."""

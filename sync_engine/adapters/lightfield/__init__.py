@@ -1,0 +1,1 @@
+"""Lightfield API: meetings that a calendar brought or that were added after they ended."""

@@ -1,0 +1,1 @@
+"""The prospect CRM: a recruiter's meetings with prospects; no title, no end, one guest."""

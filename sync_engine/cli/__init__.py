@@ -1,0 +1,1 @@
+"""The ``sync-engine`` command: every face it shows in a terminal."""

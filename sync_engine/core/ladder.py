@@ -1,0 +1,263 @@
+"""Bring one existing record to the canonical meeting: agree, update, replace, or hold.
+
+The fallback ladder, per field that differs: ``update → replace → hold``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sync_engine.core.capabilities import Capabilities, Creatable, FieldCapability, Ownership, Updatable
+from sync_engine.core.draft import Draft
+from sync_engine.core.fields import digest, same
+from sync_engine.core.meeting import Field, Meeting, Schedule, Value
+from sync_engine.core.merge import Side, Standing
+from sync_engine.core.plan import Entry, EntryKind, PlannedWrite
+from sync_engine.core.policy import Policy, Rules
+from sync_engine.core.ports import Observation, Operation
+from sync_engine.core.projection import project, projection
+from sync_engine.core.refs import Agreed, Held, Origin, Ref
+
+LOOP_SPAN = timedelta(hours=24)
+LOOP_WRITES = 4
+LOOP_VALUES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a differing field can reach a record: by ``update``, by ``replace``, or not (``reason``)."""
+
+    how: str
+    reason: str = ""
+    until: datetime | None = None
+    imposed: bool = False
+
+
+UPDATE, REPLACE = Verdict("update"), Verdict("replace")
+
+
+def hold(reason: str, until: datetime | None = None) -> Verdict:
+    """Say that a value is held, why, and until when if that is known."""
+    return Verdict("hold", reason, until)
+
+
+def settle_ref(
+    draft: Draft,
+    ref: Ref,
+    observation: Observation | None,
+    sides: dict[Field, Side],
+    capabilities: Capabilities,
+    policy: Policy,
+    now: datetime,
+) -> None:
+    """Compare one live record with the canonical meeting and plan what it needs.
+
+    A field whose pair still stands is left alone; one that shows what it should is agreed silently, which
+    also heals a crash between a write and its record.
+    """
+    rules = policy.connections[ref.connection]
+    agreement, held, frozen = dict(ref.agreement), dict(ref.held), dict(ref.frozen)
+    verdicts: dict[Field, Verdict] = {}
+    wanted_values: dict[Field, Value] = {}
+    for name, side in sides.items():
+        wanted = project(draft.meeting, name, side.capability, _last_shown(side))
+        if wanted is None or name in frozen:
+            continue
+        settled = _settled_pair(side, wanted, agreement.get(name))
+        if settled is not None:
+            agreement[name] = settled
+            held.pop(name, None)
+            continue
+        _note_shown(agreement, name, side)
+        if _nothing_to_say(draft.meeting, name, side, ref, agreement.get(name)):
+            held.pop(name, None)
+            continue
+        wanted_values[name] = wanted
+        verdicts[name] = _verdict(draft, name, side, ref, observation, capabilities, policy, rules, now)
+        if verdicts[name].how != "hold" and _loops(ref, name, wanted, now):
+            frozen[name] = "written back and forth; a person has to look"
+            draft.entries.append(Entry(EntryKind.LOOP_FROZEN, ref.connection, frozen[name], name))
+            del verdicts[name]
+    held = _holds(held, verdicts, wanted_values, now)
+    for name in held:
+        draft.look_again(held[name].until)
+    draft.refs[ref.connection] = replace(ref, agreement=agreement, held=held, frozen=frozen, hold=None)
+    _plan_write(draft, draft.refs[ref.connection], verdicts, capabilities, sides)
+
+
+def _last_shown(side: Side) -> Value | None:
+    return side.seen if side.seen is not None else side.before
+
+
+def _settled_pair(side: Side, wanted: Value, agreed: Agreed | None) -> Agreed | None:
+    """Give the pair that now stands, or None if the record still has to be told something."""
+    seen = None if side.invented else side.seen
+    if seen is not None and same(seen, wanted):
+        if agreed and same(agreed.ours, wanted) and same(agreed.theirs, seen):
+            return agreed
+        return Agreed(wanted, seen)
+    # What they show was taken over whole, and ours differs from it by normalising only.
+    taken_over = seen is not None and side.alone is not None and same(side.alone, wanted)
+    if agreed is None:
+        return Agreed(wanted, seen) if taken_over else None
+    if agreed.ours is None:
+        return None
+    quiet = side.standing in {Standing.QUIET, Standing.NOT_SHOWN} or side.invented
+    if quiet and same(wanted, agreed.ours):
+        return agreed
+    if taken_over and side.standing is Standing.EDITED and not side.we_changed:
+        return Agreed(wanted, seen)
+    return None
+
+
+def _note_shown(agreement: dict[Field, Agreed], name: Field, side: Side) -> None:
+    # What they show was weighed in this round, whether it won or lost: it is no news next time.
+    if side.seen is None or side.invented:
+        return
+    agreed = agreement.get(name)
+    agreement[name] = Agreed(agreed.ours if agreed else None, side.seen)
+
+
+def _nothing_to_say(
+    meeting: Meeting,
+    name: Field,
+    side: Side,
+    ref: Ref,
+    agreed: Agreed | None,
+) -> bool:
+    """Tell whether a difference is no matter for this record."""
+    source = meeting.provenance.get(name)
+    if source is not None and source.derived and source.connection == ref.connection:
+        return True
+    if side.capability.readable:
+        # Never shown (redacted, cut, not in the list): no information, so nothing to correct either.
+        return agreed is None or agreed.theirs is None
+    # Carried values cannot be added to records that others made and nobody can change.
+    return ref.origin is Origin.FOUND and side.capability.updatable is Updatable.NEVER
+
+
+def _verdict(
+    draft: Draft,
+    name: Field,
+    side: Side,
+    ref: Ref,
+    observation: Observation | None,
+    capabilities: Capabilities,
+    policy: Policy,
+    rules: Rules,
+    now: datetime,
+) -> Verdict:
+    meeting = draft.meeting
+    refused = _refusal(meeting, name, side.capability)
+    if refused:
+        return hold(refused)
+    if observation is not None and observation.read_only:
+        return hold(observation.read_only)
+    private = _withheld(meeting, name, ref, policy)
+    if private:
+        return hold(private)
+    if observation is not None and name in observation.fixed:
+        return hold(observation.fixed[name])
+    told = ref.held.get(name)
+    wanted = digest(project(meeting, name, side.capability, _last_shown(side)))
+    if told and told.imposed and told.digest == wanted and (told.until is None or now < told.until):
+        return Verdict("hold", told.reason, told.until, imposed=True)
+    in_place = _in_place(meeting, side, rules, now)
+    if in_place.how == "update":
+        return in_place
+    return in_place if _replace_refusal(ref, capabilities, rules, meeting, now) else REPLACE
+
+
+def _refusal(meeting: Meeting, name: Field, capability: FieldCapability) -> str | None:
+    value = capability.source(meeting) if capability.source else meeting.values.get(name)
+    return capability.refuse(value) if value is not None else None
+
+
+def _withheld(meeting: Meeting, name: Field, ref: Ref, policy: Policy) -> str | None:
+    """Keep what a connection showed as private from the others, unless it may be shared."""
+    source = meeting.provenance.get(name)
+    if source is None or source.connection == ref.connection or meeting.origin != source.connection:
+        return None
+    rules = policy.connections.get(source.connection)
+    if meeting.visibility.value == "private" and not (rules and rules.share_private):
+        return f"private at {source.connection}"
+    return None
+
+
+def _in_place(meeting: Meeting, side: Side, rules: Rules, now: datetime) -> Verdict:
+    when, schedule = side.capability.updatable, meeting.schedule
+    if when is Updatable.NEVER:
+        return hold("cannot be changed there")
+    if not rules.may_update:
+        return hold("updates are switched off for this connection")
+    if when is Updatable.BEFORE_START and schedule is not None:
+        known = side.before if isinstance(side.before, Schedule) else schedule
+        if now >= min(known.start, schedule.start):
+            return hold("cannot be changed there once the meeting has started")
+    if when is Updatable.AFTER_END and schedule is not None and now < schedule.end:
+        return hold("can only be changed there after the meeting", schedule.end)
+    return UPDATE
+
+
+def _replace_refusal(
+    ref: Ref, capabilities: Capabilities, rules: Rules, meeting: Meeting, now: datetime
+) -> str | None:
+    if capabilities.replace is not Ownership.OWN or ref.origin is not Origin.CREATED:
+        return "only records we created can be replaced"
+    if not (rules.replace and rules.may_create and rules.may_delete):
+        return "replacing is switched off for this connection"
+    if ref.irreplaceable:
+        return ref.irreplaceable
+    schedule = meeting.schedule
+    if schedule is None:
+        return "no schedule"
+    if capabilities.create is Creatable.PAST and now < schedule.end + capabilities.create_margin:
+        return "cannot be created there before the meeting has ended"
+    if capabilities.create is Creatable.FUTURE and now >= schedule.start:
+        return "cannot be created there once the meeting has started"
+    return None
+
+
+def _loops(ref: Ref, name: Field, wanted: Value, now: datetime) -> bool:
+    """Tell whether one more write would only go on swapping the same two values."""
+    recent = [w for w in ref.recent_writes if w.field is name and now - w.at < LOOP_SPAN]
+    values = {w.digest for w in recent} | {digest(wanted)}
+    return len(recent) >= LOOP_WRITES and len(values) <= LOOP_VALUES
+
+
+def _holds(
+    held: dict[Field, Held],
+    verdicts: dict[Field, Verdict],
+    wanted: dict[Field, Value],
+    now: datetime,
+) -> dict[Field, Held]:
+    kept = dict(held)
+    for name, verdict in verdicts.items():
+        if verdict.how != "hold":
+            kept.pop(name, None)
+            continue
+        name_of_value = digest(wanted[name])
+        known = held.get(name)
+        since = known.since if known and known.digest == name_of_value else now
+        kept[name] = Held(verdict.reason, since, name_of_value, verdict.until, verdict.imposed)
+    return kept
+
+
+def _plan_write(
+    draft: Draft,
+    ref: Ref,
+    verdicts: dict[Field, Verdict],
+    capabilities: Capabilities,
+    sides: dict[Field, Side],
+) -> None:
+    changed = frozenset(n for n, v in verdicts.items() if v.how != "hold")
+    if not changed:
+        return
+    shown = {n: v for n, s in sides.items() if (v := _last_shown(s)) is not None}
+    values = projection(draft.meeting, capabilities, shown)
+    if any(v.how == "replace" for v in verdicts.values()):
+        write = PlannedWrite(ref.connection, Operation.CREATE, values, changed, replaces=ref.external_id)
+    else:
+        write = PlannedWrite(ref.connection, Operation.UPDATE, values, changed)
+    draft.writes.append(write)

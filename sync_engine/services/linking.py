@@ -1,0 +1,256 @@
+"""Bring records nobody knows into the mapping table: tie them to a meeting, make one, or ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sync_engine.core.birth import meeting_from
+from sync_engine.core.matching import NEARLY_SAME_START, Holding, Known, Match, Outcome, match
+from sync_engine.core.meeting import Field, Schedule
+from sync_engine.core.plan import Entry, EntryKind
+from sync_engine.core.ports import Observation, Operation, Window
+from sync_engine.core.refs import Origin, Ref, RefState
+from sync_engine.services.engine import Channel, Engine, Tenant
+from sync_engine.services.journal import journalled, note
+from sync_engine.services.run import Run
+from sync_engine.store.meetings import MeetingRow
+from sync_engine.store.outbox import IN_FLIGHT, OutboxRow
+from sync_engine.store.refs import RefRow
+from sync_engine.store.reviews import ReviewRow, ReviewState
+from sync_engine.store.unit_of_work import UnitOfWork
+
+CLEANUP_PRIORITY = 3
+
+
+@dataclass(frozen=True)
+class Nearby:
+    """A meeting a new record may belong to, with the ref it has at the record's connection, if any."""
+
+    known: Known
+    row: MeetingRow
+    ref: RefRow | None
+
+
+def take_in(
+    uow: UnitOfWork,
+    engine: Engine,
+    tenant: Tenant,
+    channel: Channel,
+    observations: Sequence[Observation],
+    run: Run,
+) -> None:
+    """Tie a page of unknown records to meetings. Records outside the window are left alone.
+
+    Evidence goes into the ref and the journal, so that a link can be explained and undone.
+    """
+    window = engine.window(tenant)
+    reviews = uow.reviews.known(channel.id, [o.external_id for o in observations])
+    fresh = [o for o in observations if _in_window(o, window) and _is_open(reviews.get(o.external_id))]
+    if not fresh:
+        return
+    uow.connections.lock_workspace(tenant.name)
+    nearby = _nearby(uow, tenant, channel, fresh)
+    taken: set[str] = set()
+    born: list[Observation] = []
+    asking: set[str] = set()
+    for observation in fresh:
+        near = [n for n in _near(nearby, observation) if n.row.id not in taken]
+        found = match(observation, [n.known for n in near], grows_twins=channel.adapter.capabilities.twins)
+        chosen = next((n for n in near if n.row.id == found.meeting_id), None)
+        if found.outcome is Outcome.SEPARATE or chosen is None:
+            born.append(observation)
+        elif found.outcome is Outcome.ASK:
+            asking.add(observation.external_id)
+            _ask(uow, engine, tenant, channel, observation, found)
+        else:
+            taken.add(chosen.row.id)
+            with uow.savepoint():
+                tie(uow, engine, channel, observation, chosen.row, chosen.ref, found.evidence, run)
+    asked = {o.external_id for o in fresh if o.external_id in reviews} - asking
+    uow.reviews.withdraw(channel.id, asked)
+    give_birth(uow, engine, tenant, channel, born, run)
+
+
+def _starts_near(row: MeetingRow, start: datetime) -> bool:
+    schedule = row.meeting.schedule
+    return schedule is not None and abs(schedule.start - start) <= NEARLY_SAME_START
+
+
+def _in_window(observation: Observation, window: Window) -> bool:
+    schedule = observation.values.get(Field.SCHEDULE)
+    return isinstance(schedule, Schedule) and schedule.end > window.start and schedule.start < window.end
+
+
+def _is_open(review: ReviewRow | None) -> bool:
+    """Tell whether matching may look at the record (again): not once a person has decided."""
+    return review is None or review.state is ReviewState.OPEN or review.state is ReviewState.SEPARATE
+
+
+def _nearby(uow: UnitOfWork, tenant: Tenant, channel: Channel, fresh: Sequence[Observation]) -> list[Nearby]:
+    starts = {s.start for o in fresh if isinstance(s := o.values.get(Field.SCHEDULE), Schedule)}
+    # A connection that grows no twins shows no second copy: meetings it already has cannot be meant.
+    rows = uow.meetings.candidates(
+        tenant.name,
+        starts,
+        NEARLY_SAME_START,
+        connection_id=channel.id,
+        with_held=channel.adapter.capabilities.twins,
+    )
+    marked = {mark for o in fresh for mark in o.marks} - {row.id for row in rows}
+    rows += [r for r in uow.meetings.load(sorted(marked)).values() if r.meeting.workspace == tenant.name]
+    ids = [row.id for row in rows]
+    keys = uow.refs.keys_of(ids)
+    held = uow.refs.of_meetings_at(channel.id, ids)
+    return [
+        Nearby(
+            Known(row.meeting, _holding(held.get(row.id)), keys.get(row.id, frozenset())),
+            row,
+            held.get(row.id),
+        )
+        for row in rows
+    ]
+
+
+def _holding(ref: RefRow | None) -> Holding:
+    if ref is None or ref.ref.state is RefState.GONE:
+        return Holding.NOTHING if ref is None else Holding.THEIRS
+    if ref.ref.state in {RefState.CREATING, RefState.UNKNOWN}:
+        return Holding.WANTED
+    return Holding.OURS if ref.ref.origin is Origin.CREATED else Holding.THEIRS
+
+
+def _near(nearby: Iterable[Nearby], observation: Observation) -> list[Nearby]:
+    schedule = observation.values.get(Field.SCHEDULE)
+    if not isinstance(schedule, Schedule):
+        return []
+    return [n for n in nearby if n.row.id in observation.marks or _starts_near(n.row, schedule.start)]
+
+
+def give_birth(
+    uow: UnitOfWork,
+    engine: Engine,
+    tenant: Tenant,
+    channel: Channel,
+    observations: Sequence[Observation],
+    run: Run,
+) -> list[str]:
+    """Make a meeting of each record; gives the meetings' ids."""
+    now = engine.now()
+    meetings = [meeting_from(o, engine.new_id(), tenant.name, channel.name) for o in observations]
+    uow.meetings.save([MeetingRow(meeting, dirty=True) for meeting in meetings], now)
+    uow.refs.save([new_ref(engine, channel, o, m.id) for o, m in zip(observations, meetings, strict=True)])
+    born = Entry(EntryKind.BORN, channel.name, "first seen there")
+    uow.journal.append([journalled(engine, run, tenant.name, m.id, born) for m in meetings])
+    return [meeting.id for meeting in meetings]
+
+
+def new_ref(
+    engine: Engine,
+    channel: Channel,
+    observation: Observation,
+    meeting_id: str,
+    evidence: Mapping[str, object] | None = None,
+) -> RefRow:
+    """Build the ref of a record that was found at a connection."""
+    state = RefState.READ_ONLY if observation.read_only else RefState.LINKED
+    ref = Ref(engine.new_id(), channel.name, state, Origin.FOUND, engine.now(), observation.external_id)
+    row = RefRow(ref, channel.id, meeting_id, evidence=evidence)
+    row.observe(observation)
+    return row
+
+
+def tie(
+    uow: UnitOfWork,
+    engine: Engine,
+    channel: Channel,
+    observation: Observation,
+    meeting: MeetingRow,
+    there: RefRow | None,
+    evidence: Mapping[str, object],
+    run: Run,
+) -> None:
+    """Tie a record to a meeting; a record we made there before makes way for the side's own twin."""
+    if there is None:
+        row = new_ref(engine, channel, observation, meeting.id, evidence)
+    else:
+        open_rows = uow.outbox.open_of([there.id])
+        if any(o.state in IN_FLIGHT and not o.cleanup for o in open_rows):
+            # A create of ours is under way and may be this very record: its outcome comes first.
+            return
+        uow.outbox.supersede([o.id for o in open_rows if not o.cleanup], engine.now())
+        if there.ref.is_live:
+            _remove_ours(uow, engine, meeting, there, run)
+        own = meeting.id in observation.marks
+        there.ref = replace(
+            there.ref,
+            external_id=observation.external_id,
+            state=RefState.READ_ONLY if observation.read_only else RefState.LINKED,
+            origin=Origin.CREATED if own else Origin.FOUND,
+            agreement={},
+            held={},
+            hold=None,
+        )
+        there.evidence = evidence
+        there.observe(observation)
+        row = there
+    uow.refs.save([row])
+    uow.meetings.mark_dirty([meeting.id])
+    cause = f"matched by {evidence.get('by', 'a person')}"
+    note(uow, engine, run, row.workspace, meeting.id, EntryKind.LINKED, channel.name, cause, details=evidence)
+
+
+def _remove_ours(uow: UnitOfWork, engine: Engine, meeting: MeetingRow, there: RefRow, run: Run) -> None:
+    now = engine.now()
+    row = cleanup_row(engine, there, meeting.meeting.revision, run)
+    uow.outbox.upsert_open([row], now)
+    cause = "the side has its own copy now; ours is removed"
+    note(uow, engine, run, there.workspace, meeting.id, EntryKind.TWIN_ADOPTED, there.ref.connection, cause)
+
+
+def cleanup_row(engine: Engine, there: RefRow, revision: int, run: Run) -> OutboxRow:
+    """Build the intent to delete the record a ref points to now, beside whatever the ref wants next."""
+    now = engine.now()
+    return OutboxRow(
+        id=engine.new_id(),
+        connection_id=there.connection_id,
+        meeting_id=there.meeting_id,
+        ref_id=there.id,
+        operation=Operation.DELETE,
+        values={},
+        revision=revision,
+        created_at=now,
+        not_before=now,
+        workspace=there.workspace,
+        external_id=there.ref.external_id,
+        particulars=there.observed.particulars if there.observed else {},
+        cleanup=True,
+        priority=CLEANUP_PRIORITY,
+        run_id=run.id,
+    )
+
+
+def _ask(
+    uow: UnitOfWork,
+    engine: Engine,
+    tenant: Tenant,
+    channel: Channel,
+    observation: Observation,
+    found: Match,
+) -> None:
+    candidate = {"meeting_id": found.meeting_id, "evidence": dict(found.evidence)}
+    uow.reviews.save(
+        [
+            ReviewRow(
+                id=engine.new_id(),
+                workspace=tenant.name,
+                connection_id=channel.id,
+                external_id=observation.external_id,
+                observation=observation,
+                candidates=[candidate],
+                raised_at=engine.now(),
+                fingerprint=observation.fingerprint,
+            )
+        ]
+    )

@@ -1,0 +1,35 @@
+"""A run: one invocation's counts, for the summary and the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+Progress = Callable[[str, str, int], None]
+"""Hears of progress: phase (``pull``, ``reconcile``, ``push``), connection or empty, and how many more."""
+
+
+def _silent(_phase: str, _connection: str, _number: int) -> None:
+    return None
+
+
+@dataclass
+class Run:
+    """Count what one run did. ``failures``: what went wrong as a whole, by connection."""
+
+    id: str
+    progress: Progress = _silent
+    observed: int = 0
+    created: int = 0
+    updated: int = 0
+    deleted: int = 0
+    conflicts: int = 0
+    cycles: int = 0
+    failures: dict[str, str] = field(default_factory=dict)
+    unreachable: set[str] = field(default_factory=set)
+
+    def fail(self, connection: str, reason: str, *, unreachable: bool = False) -> None:
+        """Note that a connection could not be worked on."""
+        self.failures[connection] = reason
+        if unreachable:
+            self.unreachable.add(connection)

@@ -1,0 +1,1 @@
+"""Keeps everything between two provider calls: tables, repositories, unit of work, migrations."""

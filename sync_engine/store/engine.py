@@ -1,0 +1,85 @@
+"""Opens the database: one way in for SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+
+from sync_engine.errors import ConfigurationError
+from sync_engine.store.types import dump_json, load_json
+
+READ_ONLY = "sync_engine_read_only"
+"""Name of the execution option that makes a transaction a reading one."""
+
+_BUSY_TIMEOUT_MILLISECONDS = 30_000
+
+# Parameters are titles and addresses: an error that shows them would carry them into a log.
+_COMMON: dict[str, Any] = {
+    "json_serializer": dump_json,
+    "json_deserializer": load_json,
+    "hide_parameters": True,
+}
+
+
+def open_engine(url: str) -> Engine:
+    """Open a database by URL: ``sqlite:///file.db`` or ``postgresql+psycopg://...``.
+
+    Raises:
+        ConfigurationError: another database, or the PostgreSQL driver is not installed.
+    """
+    address = _address(url)
+    if address.get_backend_name() == "sqlite":
+        return _open_sqlite(address)
+    try:
+        return sa.create_engine(address, pool_pre_ping=True, **_COMMON)
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            "database_url: the PostgreSQL driver is missing; install meeting-sync-engine[postgres]"
+        ) from error
+
+
+def _address(url: str) -> URL:
+    try:
+        address = make_url(url)
+    except sa.exc.ArgumentError as error:
+        # The URL may hold a password, so the message does not repeat it.
+        raise ConfigurationError("database_url: this is not a database URL") from error
+    name = address.get_backend_name()
+    if name == "sqlite":
+        return address.set(drivername="sqlite+pysqlite")
+    if name == "postgresql":
+        return address.set(drivername="postgresql+psycopg")
+    raise ConfigurationError(f"database_url: {name!r} is not supported; use sqlite or postgresql")
+
+
+def _open_sqlite(address: URL) -> Engine:
+    engine = sa.create_engine(address, **_COMMON)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # Transactions are begun by us alone: the driver's own way loses updates silently.
+    connection.isolation_level = None
+    # The timeout comes first, because switching to WAL needs a lock itself.
+    for pragma in (
+        f"busy_timeout={_BUSY_TIMEOUT_MILLISECONDS}",
+        "journal_mode=wal",
+        "synchronous=normal",
+        "foreign_keys=on",
+        "temp_store=memory",
+        "cache_size=-16000",
+    ):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A deferred transaction that turns to writing fails at once instead of waiting, so a writer takes
+    # the lock at its first statement, and a reader is not allowed to write at all.
+    reading = bool(connection.get_execution_options().get(READ_ONLY))
+    connection.exec_driver_sql(f"PRAGMA query_only={'on' if reading else 'off'}")
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

@@ -1,0 +1,59 @@
+"""Brings a database to the tables of this release, and tells whether it is there."""
+
+from __future__ import annotations
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, text
+
+# Any number will do, as long as it stays the same: two processes that migrate at once meet at it.
+_MIGRATION_LOCK = 7_310_426_001
+
+
+def upgrade(engine: Engine, revision: str = "head") -> None:
+    """Migrate up, in one transaction; safe when several processes start at once."""
+    with engine.begin() as connection:
+        _lock(connection)
+        command.upgrade(_config(connection), revision)
+
+
+def downgrade(engine: Engine, revision: str = "base") -> None:
+    """Migrate down, in one transaction; to ``base`` drops every table."""
+    with engine.begin() as connection:
+        _lock(connection)
+        command.downgrade(_config(connection), revision)
+
+
+def current(engine: Engine) -> str | None:
+    """Give the revision a database is at; None for one without our tables."""
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def head() -> str:
+    """Give the revision this release works with."""
+    revision = ScriptDirectory.from_config(_config()).get_current_head()
+    assert revision is not None  # the first migration is part of every release
+    return revision
+
+
+def is_current(engine: Engine) -> bool:
+    """Tell whether a database is at the revision this release works with."""
+    return current(engine) == head()
+
+
+def _lock(connection: Connection) -> None:
+    # SQLite's writing transactions are alone by nature.
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+
+
+def _config(connection: Connection | None = None) -> Config:
+    # Made here rather than read from an alembic.ini, so that an installed wheel can migrate.
+    config = Config()
+    config.set_main_option("script_location", "sync_engine.store:migrations")
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
