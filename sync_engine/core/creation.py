@@ -39,9 +39,10 @@ def plan_record(
         return
     can, rules, meeting = capabilities[connection], policy.connections[connection], draft.meeting
     schedule = meeting.schedule
-    if schedule is None or not _wanted(draft, connection, schedule, can, rules, policy, shown, now):
-        if ref is not None:
-            del draft.refs[connection]
+    again = ref is not None and ref.external_id is not None
+    wanted = schedule is not None and _wanted(draft, connection, schedule, can, rules, policy, shown, now)
+    if schedule is None or not wanted:
+        _give_up(draft, ref, now)
         return
     ref = ref or Ref(new_ref_id(), connection, RefState.CREATING, Origin.CREATED, since=now)
     values = projection(meeting, can)
@@ -49,12 +50,21 @@ def plan_record(
     waiting = _reason_to_wait(draft, ref, schedule, capabilities, rules, policy, now, asked)
     draft.refs[connection] = replace(ref, hold=waiting)
     if waiting is None:
-        again = ref.external_id is not None
-        draft.writes.append(
-            PlannedWrite(connection, Operation.CREATE, values, frozenset(values), recreate=again)
-        )
+        operation = Operation.RESTORE if again and can.restore else Operation.CREATE
+        draft.writes.append(PlannedWrite(connection, operation, values, frozenset(values), recreate=again))
     else:
         draft.look_again(waiting.until)
+
+
+def _give_up(draft: Draft, ref: Ref | None, now: datetime) -> None:
+    """Drop a placeholder nobody wants any more; a record that was there before stays remembered."""
+    if ref is None:
+        return
+    if ref.external_id is None:
+        del draft.refs[ref.connection]
+        return
+    hold = RecordHold(HoldKind.HELD, "deleted there, and cannot be brought back", now)
+    draft.refs[ref.connection] = replace(ref, state=RefState.GONE, hold=hold)
 
 
 def issues_links(capabilities: Capabilities) -> bool:
@@ -102,7 +112,9 @@ def _wanted(
     others = [o for n, o in shown.items() if n != connection]
     if others and not any(o.complete for o in others):
         return False
-    if rules.create is CreateRule.VIRTUAL_WITHOUT_LINK and not _virtual_without_link(meeting):
+    ref = draft.refs.get(connection)
+    had_record = ref is not None and ref.external_id is not None
+    if rules.create is CreateRule.VIRTUAL_WITHOUT_LINK and not (had_record or _virtual_without_link(meeting)):
         return False
     return not (can.create is Creatable.FUTURE and now >= schedule.start)
 

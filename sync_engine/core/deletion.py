@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sync_engine.core.capabilities import Capabilities, Creatable, Ownership
+from sync_engine.core.capabilities import Capabilities, Ownership
 from sync_engine.core.draft import Draft
 from sync_engine.core.meeting import Field, Meeting, Status
 from sync_engine.core.merge import Side, Standing
 from sync_engine.core.plan import Entry, EntryKind, PlannedWrite, Question
-from sync_engine.core.policy import CreateRule, DeletionPolicy, Policy
+from sync_engine.core.policy import DeletionPolicy, Policy
 from sync_engine.core.ports import Observation, Operation
-from sync_engine.core.projection import projection
 from sync_engine.core.refs import HoldKind, Origin, RecordHold, Ref, RefState
 
 DELETION_WAITS = "a deletion waits for a person"
@@ -23,7 +22,6 @@ def settle_absences(
     draft: Draft,
     gone: set[str],
     sides: Mapping[str, Mapping[Field, Side]],
-    capabilities: Mapping[str, Capabilities],
     policy: Policy,
     now: datetime,
 ) -> None:
@@ -42,7 +40,7 @@ def settle_absences(
         if editor is not None:
             entry = Entry(EntryKind.DELETION_LOST, name, f"deleted there, but edited at {editor}")
             draft.entries.append(entry)
-            _bring_back(draft, ref, capabilities[name], policy, now)
+            bring_back(draft, ref)
             continue
         _cancel_as_policy_says(draft, ref, policy)
 
@@ -71,30 +69,9 @@ def _edited_elsewhere(name: str, gone: set[str], sides: Mapping[str, Mapping[Fie
     return None
 
 
-def _bring_back(draft: Draft, ref: Ref, can: Capabilities, policy: Policy, now: datetime) -> None:
-    rules, schedule = policy.connections[ref.connection], draft.meeting.schedule
-    values = projection(draft.meeting, can)
-    back = replace(ref, state=RefState.CREATING, held={}, agreement={})
-    creatable = (
-        rules.may_create
-        and rules.create is not CreateRule.NEVER
-        and can.create is not Creatable.NEVER
-        and schedule is not None
-        and not (can.create is Creatable.PAST and now < schedule.end + can.create_margin)
-        and not (can.create is Creatable.FUTURE and now >= schedule.start)
-    )
-    operation = Operation.RESTORE if can.restore and rules.may_update else Operation.CREATE
-    if operation is Operation.RESTORE or creatable:
-        draft.refs[ref.connection] = back
-        draft.writes.append(
-            PlannedWrite(
-                ref.connection, operation, values, frozenset(values), recreate=True, cause="edited elsewhere"
-            )
-        )
-    else:
-        reason = "deleted there, edited elsewhere, and cannot be brought back"
-        hold = RecordHold(HoldKind.HELD, reason, now)
-        draft.refs[ref.connection] = replace(ref, state=RefState.GONE, held={}, hold=hold)
+def bring_back(draft: Draft, ref: Ref) -> None:
+    """Ask for a record again that was deleted; whether and how it comes back is the creation's matter."""
+    draft.refs[ref.connection] = replace(ref, state=RefState.CREATING, held={}, hold=None, agreement={})
 
 
 def _cancel_as_policy_says(draft: Draft, ref: Ref, policy: Policy) -> None:

@@ -13,7 +13,7 @@ from sync_engine.core.draft import Draft
 from sync_engine.core.fields import digest, same
 from sync_engine.core.meeting import Field, Meeting, Schedule, Value
 from sync_engine.core.merge import Side, Standing
-from sync_engine.core.plan import Entry, EntryKind, PlannedWrite
+from sync_engine.core.plan import Entry, EntryKind, PlannedWrite, Question
 from sync_engine.core.policy import Policy, Rules
 from sync_engine.core.ports import Observation, Operation
 from sync_engine.core.projection import project, projection
@@ -78,6 +78,7 @@ def settle_ref(
         if verdicts[name].how != "hold" and _loops(ref, name, wanted, now):
             frozen[name] = "written back and forth; a person has to look"
             draft.entries.append(Entry(EntryKind.LOOP_FROZEN, ref.connection, frozen[name], name))
+            draft.questions.append(Question(ref.connection, name, wanted, side.seen))
             del verdicts[name]
     held = _holds(held, verdicts, wanted_values, now)
     for name in held:

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from sync_engine.core.capabilities import Capabilities
 from sync_engine.core.creation import issues_links, plan_record
-from sync_engine.core.deletion import plan_deletions, settle_absences
+from sync_engine.core.deletion import bring_back, plan_deletions, settle_absences
 from sync_engine.core.draft import Draft, Missing, Shown
 from sync_engine.core.ladder import settle_ref
 from sync_engine.core.meeting import Field, Meeting, Status, Value, Visibility
@@ -53,7 +53,7 @@ def reconcile(
     sides = _merge_fields(draft, shown, capabilities, policy, live)
     _mark_visibility(draft, shown)
     gone = {n for n in live if isinstance(observations.get(n), Missing)}
-    settle_absences(draft, gone, sides, capabilities, policy, now)
+    settle_absences(draft, gone, sides, policy, now)
     _revive_when_edited(draft, sides)
     if draft.meeting.status is Status.CANCELLED:
         plan_deletions(draft, live, shown, capabilities, policy, now)
@@ -70,14 +70,12 @@ def reconcile(
 
 def _recognise_returned(draft: Draft, shown: Mapping[str, Observation]) -> None:
     """Take a record that was gone and is shown again for restored by a person."""
-    for name in shown:
-        ref = draft.refs.get(name)
-        if ref is None or ref.state is not RefState.GONE or ref.external_id is None:
-            continue
-        draft.refs[name] = replace(ref, state=RefState.LINKED, hold=None)
+    back = [n for n in shown if (r := draft.refs.get(n)) and r.state is RefState.GONE and r.external_id]
+    for name in back:
+        draft.refs[name] = replace(draft.refs[name], state=RefState.LINKED, hold=None)
+    for name in back:
         if draft.meeting.status is Status.CANCELLED:
-            draft.meeting = replace(draft.meeting, status=Status.SCHEDULED, cancelled_by=None)
-            draft.entries.append(Entry(EntryKind.REVIVED, name, "the record is back"))
+            _revive(draft, name, "the record is back")
 
 
 def _merge_fields(
@@ -145,10 +143,17 @@ def _revive_when_edited(draft: Draft, sides: Mapping[str, Mapping[Field, Side]])
     for name, fields in sides.items():
         edited = [s for s in fields.values() if s.standing is Standing.EDITED and not s.invented]
         if edited and name != draft.meeting.cancelled_by:
-            entry = Entry(EntryKind.REVIVED, name, "edited there after the cancellation")
-            draft.meeting = replace(draft.meeting, status=Status.SCHEDULED, cancelled_by=None)
-            draft.entries.append(entry)
+            _revive(draft, name, "edited there after the cancellation")
             return
+
+
+def _revive(draft: Draft, connection: str, cause: str) -> None:
+    """Let a cancelled meeting take place after all; every side that lost its record gets it back."""
+    draft.meeting = replace(draft.meeting, status=Status.SCHEDULED, cancelled_by=None)
+    draft.entries.append(Entry(EntryKind.REVIVED, connection, cause))
+    for ref in list(draft.refs.values()):
+        if ref.state is RefState.GONE:
+            bring_back(draft, ref)
 
 
 def _finish(draft: Draft, before: Meeting) -> Plan:

@@ -176,10 +176,11 @@ def _instead(fault: Fault) -> Response | None:
 
 
 def _rewritten(response: Response, fault: Fault) -> Response:
-    if fault.rewrite:
-        response.body = fault.rewrite(bytes(response.body))
-        response.headers["content-length"] = str(len(response.body))
-    return response
+    if not fault.rewrite:
+        return response
+    # A copy: a provider may keep its real answer to replay it under an idempotency key.
+    headers = {name: value for name, value in response.headers.items() if name != "content-length"}
+    return Response(fault.rewrite(bytes(response.body)), response.status_code, headers)
 
 
 class _Cut(Response):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -40,14 +40,31 @@ def _take(store: Store, name: str) -> Lease | None:
         return uow.leases.acquire(name, new_owner())
 
 
+def _silent() -> None:
+    return None
+
+
 @asynccontextmanager
-async def hold(engine: Engine, name: str) -> AsyncIterator[HeldLease | None]:
+async def hold(
+    engine: Engine,
+    name: str,
+    *,
+    patience_seconds: float = 0.0,
+    on_wait: Callable[[], None] = _silent,
+) -> AsyncIterator[HeldLease | None]:
     """Take a lease for the time of the block; gives None when another run holds it.
 
     A run that died on this host is recognised and its lease is taken over at once; elsewhere it expires
-    within 60 seconds.
+    within 60 seconds. ``patience_seconds``: how long to wait for it; ``on_wait`` hears when that begins.
     """
     lease = _take(engine.store, name)
+    if lease is None and patience_seconds > 0:
+        on_wait()
+        for _ in range(round(patience_seconds / WAIT_SECONDS)):
+            await asyncio.sleep(WAIT_SECONDS)
+            lease = _take(engine.store, name)
+            if lease is not None:
+                break
     if lease is None:
         yield None
         return

@@ -74,6 +74,9 @@ def _agree(engine: Engine, ref: RefRow, row: OutboxRow, written: Written) -> Non
     for name in settled:
         if name in row.values:
             agreement[name] = Agreed(row.values[name], theirs.get(name) if shown else row.values[name])
+    if row.operation is Operation.RESTORE:
+        # A record that comes back shows what it showed before; ours is written next where it differs.
+        agreement = {n: Agreed(None, v) for n, v in theirs.items() if n in row.values}
     recent = [w for w in ref.ref.recent_writes if now - w.at < LOOP_MEMORY]
     if row.operation is Operation.UPDATE or row.replaces:
         recent += [PastWrite(n, digest(row.values[n]), now) for n in sorted(row.changed) if n in row.values]
@@ -118,9 +121,19 @@ def stale(uow: UnitOfWork, engine: Engine, row: OutboxRow, shown: Observation) -
 def gone(uow: UnitOfWork, engine: Engine, channel: Channel, row: OutboxRow) -> None:
     """Give a write up whose record is not there any more, and count its absence."""
     uow.outbox.supersede([row.id], engine.now())
-    if row.external_id:
+    if row.operation is Operation.RESTORE:
+        _forget_record(uow, row)
+    elif row.external_id:
         count_gone(uow, engine, channel, {row.external_id: False})
     uow.meetings.mark_dirty([row.meeting_id])
+
+
+def _forget_record(uow: UnitOfWork, row: OutboxRow) -> None:
+    """Forget a record that cannot be restored any more: the next plan makes a new one."""
+    ref = uow.refs.load([row.ref_id]).get(row.ref_id)
+    if ref is not None:
+        ref.ref = replace(ref.ref, external_id=None)
+        uow.refs.save([ref])
 
 
 def held(uow: UnitOfWork, engine: Engine, row: OutboxRow, error: UnholdableError) -> None:

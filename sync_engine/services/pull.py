@@ -28,6 +28,7 @@ log = structlog.get_logger()
 
 DETAIL_ROTATION = timedelta(hours=24)
 LIVE = frozenset({RefState.LINKED, RefState.READ_ONLY})
+STILL_BUSY = "another run is still working on it; run it again when that one has finished"
 
 
 @dataclass
@@ -57,12 +58,19 @@ def _short(external_id: str) -> bytes:
 async def pull_connection(engine: Engine, tenant: Tenant, channel: Channel, run: Run) -> bool:
     """Sweep one connection's window once and store what is news; tells whether the sweep finished.
 
-    Another run that works on the connection is left to it. Errors of the provider end this connection's
-    pull only; what pages brought before stays.
+    Another run that works on the connection is left to it, once this run's patience is over. Errors of
+    the provider end this connection's pull only; what pages brought before stays.
     """
-    async with hold(engine, f"connection:{channel.id}") as lease:
+    async with hold(
+        engine,
+        f"connection:{channel.id}",
+        patience_seconds=run.patience_seconds,
+        on_wait=lambda: run.progress("wait", channel.name, 0),
+    ) as lease:
         if lease is None:
             log.info("pull_skipped", connection_id=channel.id, reason="another run works on it")
+            if run.patience_seconds:
+                run.fail(channel.name, STILL_BUSY)
             return False
         try:
             if not await recognise(engine, channel, run):

@@ -253,7 +253,12 @@ async def push_connection(engine: Engine, tenant: Tenant, channel: Channel, run:
         due = uow.outbox.next_due(channel.id)
     if due is None or due > engine.now() or is_resting(engine, channel):
         return 0
-    async with hold(engine, f"connection:{channel.id}") as lease:
+    async with hold(
+        engine,
+        f"connection:{channel.id}",
+        patience_seconds=run.patience_seconds,
+        on_wait=lambda: run.progress("wait", channel.name, 0),
+    ) as lease:
         if lease is None:
             return 0
         pusher = Pusher(engine, tenant, channel, lease, run)

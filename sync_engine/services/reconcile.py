@@ -66,7 +66,7 @@ def reconcile_rows(
     uow: UnitOfWork, engine: Engine, tenant: Tenant, rows: Sequence[MeetingRow], run: Run
 ) -> list[tuple[Case, Plan]]:
     """Plan these meetings and store the plans; gives the plans with what they were made from."""
-    cases = _load(uow, rows)
+    cases = load_cases(uow, rows)
     planned: list[tuple[Case, Plan]] = []
     settled: dict[str, object] = {}
     for case in cases:
@@ -92,7 +92,8 @@ def _place(error: BaseException) -> str:
     return f"{frames[-1].name}:{frames[-1].lineno}" if frames else ""
 
 
-def _load(uow: UnitOfWork, rows: Sequence[MeetingRow]) -> list[Case]:
+def load_cases(uow: UnitOfWork, rows: Sequence[MeetingRow]) -> list[Case]:
+    """Load everything that reconciling needs to know about these meetings."""
     ids = [row.id for row in rows]
     refs = uow.refs.of_meetings(ids)
     open_rows = {o.ref_id: o for o in uow.outbox.open_of_meetings(ids) if not o.cleanup}

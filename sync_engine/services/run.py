@@ -6,7 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 Progress = Callable[[str, str, int], None]
-"""Hears of progress: phase (``pull``, ``reconcile``, ``push``), connection or empty, and how many more."""
+"""Hears of progress: phase (``pull``, ``reconcile``, ``push``), connection or empty, and how many more.
+
+The phase ``wait`` tells that another run works on a connection and is waited for.
+"""
 
 
 def _silent(_phase: str, _connection: str, _number: int) -> None:
@@ -15,7 +18,11 @@ def _silent(_phase: str, _connection: str, _number: int) -> None:
 
 @dataclass
 class Run:
-    """Count what one run did. ``failures``: what went wrong as a whole, by connection."""
+    """Count what one run did. ``failures``: what went wrong as a whole, by connection.
+
+    ``patience_seconds``: how long to wait for another run that works on a connection; 0 leaves the
+    connection to it.
+    """
 
     id: str
     progress: Progress = _silent
@@ -25,6 +32,7 @@ class Run:
     deleted: int = 0
     conflicts: int = 0
     cycles: int = 0
+    patience_seconds: float = 0.0
     failures: dict[str, str] = field(default_factory=dict)
     unreachable: set[str] = field(default_factory=set)
 

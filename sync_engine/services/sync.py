@@ -23,6 +23,24 @@ log = structlog.get_logger()
 MOST_ROUNDS = 12
 """Pushing and reconciling feed each other a few times (a join link flows back); more is a loop."""
 
+PATIENCE_SECONDS = 60.0
+"""How long a sync waits for another run that works on one of its connections."""
+
+_COUNTED = (
+    "settled",
+    "runs",
+    "observed",
+    "created",
+    "updated",
+    "deleted",
+    "held",
+    "deferred",
+    "parked",
+    "conflicts",
+    "quarantined",
+    "unsettled",
+)
+
 
 @dataclass
 class Summary:
@@ -53,19 +71,41 @@ class Summary:
         """Tell whether anything is parked, failed, set aside or waits for a person."""
         return bool(self.parked or self.quarantined or self.failures or self.unsettled)
 
+    def add(self, other: Summary, *, prefix: str = "") -> None:
+        """Add another summary's numbers; ``prefix`` tells its connections from ours of the same name."""
+        for name in _COUNTED:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.requests.update({prefix + name: counts for name, counts in other.requests.items()})
+        self.failures.update({prefix + name: reason for name, reason in other.failures.items()})
+        self.unreachable += [prefix + name for name in other.unreachable]
 
-async def sync(engine: Engine, workspaces: Sequence[str], *, progress: Progress = _silent) -> Summary:
-    """Run whole cycles over workspaces; what waits (held, deferred, limited) is reported, not waited for."""
+
+async def sync(
+    engine: Engine,
+    workspaces: Sequence[str],
+    *,
+    progress: Progress = _silent,
+    patience_seconds: float = PATIENCE_SECONDS,
+) -> Summary:
+    """Run whole cycles over workspaces; what waits (held, deferred, limited) is reported, not waited for.
+
+    A connection another run is working on is waited for, ``patience_seconds`` long: what was edited
+    before this run began must not be reported settled unseen. After that it is a failure of this run.
+    """
     started = time.perf_counter()
     summary = Summary()
     for name in workspaces:
-        await _sync_tenant(engine, engine.tenants[name], summary, progress)
+        part = await _sync_tenant(engine, engine.tenants[name], progress, patience_seconds)
+        # Two workspaces may both have a connection called "zoom".
+        summary.add(part, prefix=f"{name}/" if len(workspaces) > 1 else "")
     summary.duration_ms = round((time.perf_counter() - started) * 1000)
     return summary
 
 
-async def _sync_tenant(engine: Engine, tenant: Tenant, summary: Summary, progress: Progress) -> None:
-    run = Run(engine.new_id(), progress)
+async def _sync_tenant(
+    engine: Engine, tenant: Tenant, progress: Progress, patience_seconds: float
+) -> Summary:
+    run = Run(engine.new_id(), progress, patience_seconds=patience_seconds)
     before = {name: Counter(c.meter.by_method) for name, c in tenant.channels.items()}
     prepare(engine, tenant)
     with engine.store.transaction() as uow:
@@ -74,8 +114,8 @@ async def _sync_tenant(engine: Engine, tenant: Tenant, summary: Summary, progres
     await settle(engine, tenant, run)
     standing = standing_of(engine, tenant)
     requests = {n: dict(c.meter.by_method - before[n]) for n, c in tenant.channels.items()}
-    _add(summary, run, standing, requests)
     _finish(engine, tenant, run, standing, requests)
+    return _summary(run, standing, requests)
 
 
 def prepare(engine: Engine, tenant: Tenant) -> None:
@@ -115,22 +155,24 @@ def _in_line(engine: Engine, tenant: Tenant) -> bool:
         return uow.meetings.has_dirty(tenant.name)
 
 
-def _add(summary: Summary, run: Run, standing: Standing, requests: dict[str, dict[str, int]]) -> None:
-    summary.runs += 1
-    summary.settled += standing.settled
-    summary.unsettled += standing.unsettled
-    summary.observed += run.observed
-    summary.created += run.created
-    summary.updated += run.updated
-    summary.deleted += run.deleted
-    summary.held += standing.held
-    summary.deferred += standing.deferred
-    summary.parked += standing.parked
-    summary.conflicts += run.conflicts
-    summary.quarantined += standing.quarantined
-    summary.requests.update(requests)
-    summary.failures.update(run.failures)
-    summary.unreachable += sorted(run.unreachable)
+def _summary(run: Run, standing: Standing, requests: dict[str, dict[str, int]]) -> Summary:
+    return Summary(
+        settled=standing.settled,
+        runs=1,
+        observed=run.observed,
+        created=run.created,
+        updated=run.updated,
+        deleted=run.deleted,
+        held=standing.held,
+        deferred=standing.deferred,
+        parked=standing.parked,
+        conflicts=run.conflicts,
+        quarantined=standing.quarantined,
+        unsettled=standing.unsettled,
+        requests=requests,
+        failures=dict(run.failures),
+        unreachable=sorted(run.unreachable),
+    )
 
 
 def _finish(

@@ -201,15 +201,19 @@ def _pair(field: Field, data: JsonObject) -> Agreed:
 
 def held_to_json(held: Mapping[Field, Held]) -> JsonObject | None:
     """Encode what a connection cannot take now; None if nothing is held."""
-    return {
-        _NAMES[field]: {
-            "reason": item.reason,
-            "since": _stamp(item.since),
-            "digest": item.digest,
-            "until": _stamp(item.until) if item.until else None,
-        }
-        for field, item in held.items()
-    } or None
+    return {_NAMES[field]: _held_to_json(item) for field, item in held.items()} or None
+
+
+def _held_to_json(item: Held) -> JsonObject:
+    data: JsonObject = {
+        "reason": item.reason,
+        "since": _stamp(item.since),
+        "digest": item.digest,
+        "until": _stamp(item.until) if item.until else None,
+    }
+    if item.imposed:
+        data["imposed"] = True
+    return data
 
 
 def held_from_json(data: Mapping[str, JsonObject] | None) -> dict[Field, Held]:
@@ -220,6 +224,7 @@ def held_from_json(data: Mapping[str, JsonObject] | None) -> dict[Field, Held]:
             _moment(item["since"]),
             item["digest"],
             _moment(item["until"]) if item["until"] else None,
+            item.get("imposed", False),
         )
         for name, item in (data or {}).items()
         if name in _FIELDS

@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.engine import URL, Connection, Engine, ExceptionContext, make_url
 
 from sync_engine.errors import ConfigurationError
 from sync_engine.store.types import dump_json, load_json
@@ -33,12 +33,28 @@ def open_engine(url: str) -> Engine:
     address = _address(url)
     if address.get_backend_name() == "sqlite":
         return _open_sqlite(address)
+    return _open_postgresql(address)
+
+
+def _open_postgresql(address: URL) -> Engine:
     try:
-        return sa.create_engine(address, pool_pre_ping=True, **_COMMON)
+        engine = sa.create_engine(address, pool_pre_ping=True, **_COMMON)
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             "database_url: the PostgreSQL driver is missing; install meeting-sync-engine[postgres]"
         ) from error
+    event.listen(engine, "handle_error", _without_the_row)
+    return engine
+
+
+def _without_the_row(context: ExceptionContext) -> None:
+    """Cut an error of PostgreSQL down to its first sentence: the details may quote the whole row."""
+    diagnosis = getattr(context.original_exception, "diag", None)
+    sentence = getattr(diagnosis, "message_primary", None)
+    if sentence:
+        context.original_exception.args = (sentence,)
+        if context.sqlalchemy_exception is not None:
+            context.sqlalchemy_exception.args = (sentence,)
 
 
 def _address(url: str) -> URL:

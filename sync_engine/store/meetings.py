@@ -188,6 +188,20 @@ class Meetings(Repository):
             sa.update(meetings).where(meetings.c.workspace == workspace).values(dirty=True)
         )
 
+    def in_work(
+        self, workspace: str, now: datetime, *, after: str = "", limit: int = 200
+    ) -> list[MeetingRow]:
+        """Load, for reading only, the meetings reconciling would look at or a write is wanted for.
+
+        Pages ordered by id; ``after`` is the last id of the page before.
+        """
+        waiting = sa.exists().where(
+            outbox.c.meeting_id == meetings.c.id, in_states(outbox.c.state, OPEN_STATES)
+        )
+        wanted = sa.or_(meetings.c.dirty == sa.true(), meetings.c.due_at <= now, waiting)
+        query = sa.select(meetings).where(meetings.c.workspace == workspace, meetings.c.id > after, wanted)
+        return list(self._rows(query.order_by(meetings.c.id).limit(limit)))
+
     def count_unsettled(self, workspace: str) -> int:
         """Count meetings that are in line, or for which a write is still wanted."""
         waiting = sa.exists().where(
@@ -254,6 +268,12 @@ class Meetings(Repository):
         """Resolve an id a person typed: canonical, or external at any connection of the workspace."""
         query = sa.select(meetings).where(meetings.c.workspace == workspace, _is_called(workspace, name))
         return list(self._rows(query.order_by(meetings.c.id)))
+
+    def beginning_with(self, workspace: str, prefix: str, limit: int = 10) -> list[MeetingRow]:
+        """Resolve the beginning of a canonical id, as it is typed off a narrow terminal."""
+        begins = meetings.c.id.startswith(prefix, autoescape=True)
+        query = sa.select(meetings).where(meetings.c.workspace == workspace, begins)
+        return list(self._rows(query.order_by(meetings.c.id).limit(limit)))
 
     def counts(self, workspace: str) -> list[MeetingCount]:
         """Count meetings by status. Scans the workspace: for ``status``, not for a sweep."""

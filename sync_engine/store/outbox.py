@@ -323,7 +323,8 @@ class Outbox(Repository):
         statement = (
             sa.update(outbox)
             .where(outbox.c.connection_id == connection_id)
-            .where(in_states(outbox.c.state, ("sealed",)))
+            # Sealed is one of the due states; saying so lets their index serve this.
+            .where(in_states(outbox.c.state, DUE_STATES), outbox.c.state == OutboxState.SEALED.value)
             .values(state=OutboxState.UNKNOWN.value, last_error="the run that sent it ended", not_before=now)
             .returning(outbox.c.id)
         )

@@ -16,7 +16,10 @@ from sync_engine.store.types import storable_text
 
 @dataclass(slots=True)
 class QuarantineRow:
-    """One record that did not parse; ``payload`` has secrets removed, ``attempts`` counts the tries."""
+    """One record that did not parse; ``payload`` has secrets removed, ``attempts`` counts the tries.
+
+    No attempts: a person said to forget the record until it changes.
+    """
 
     id: str
     connection_id: str
@@ -72,6 +75,16 @@ class Quarantine(Repository):
                 )
             )
 
+    def retry(self, row_id: str) -> None:
+        """Let the next sweep try a record again although it did not change."""
+        self._connection.execute(
+            sa.update(quarantine).where(quarantine.c.id == row_id).values(fingerprint="")
+        )
+
+    def forget(self, row_id: str) -> None:
+        """Take a record off the list until it changes."""
+        self._connection.execute(sa.update(quarantine).where(quarantine.c.id == row_id).values(attempts=0))
+
     def of_workspace(self, workspace: str, limit: int = 500) -> list[QuarantineRow]:
         """List what is set aside, oldest first."""
         query = _of(workspace).order_by(quarantine.c.first_seen_at, quarantine.c.id).limit(limit)
@@ -108,7 +121,7 @@ def _of(workspace: str) -> sa.Select[Any]:
     return (
         sa.select(quarantine)
         .join(connections, connections.c.id == quarantine.c.connection_id)
-        .where(connections.c.workspace == workspace)
+        .where(connections.c.workspace == workspace, quarantine.c.attempts > 0)
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -114,6 +114,17 @@ class BadDayLaws(Side):
 
         assert await bench.sighting(external_id) is not None
 
+    async def test_a_sweep_waits_out_a_short_limit(self, bench: Bench) -> None:
+        external_id = await self.book(bench)
+        limit = Fault(path=self.list_path, status=429, headers={"Retry-After": "1"}, times=1)
+        bench.sandbox.faults.append(limit)
+
+        pages = await bench.pages()
+
+        assert limit.struck
+        assert external_id in {s.external_id for page in pages for s in page.sightings}
+        assert any(page.covered for page in pages)
+
     async def test_a_sweep_that_failed_covers_nothing_it_did_not_read(self, bench: Bench) -> None:
         for number in range(self.crowd):
             await self.book(bench, number)
@@ -173,14 +184,12 @@ class BadDayLaws(Side):
         listed = await bench.sighting(await self.book(bench))
         assert listed is not None
 
-        for key in listed.raw:
-            for junk in JUNK:
-                raw = {**listed.raw, key: junk}
-                broken = Sighting(listed.external_id, "0", raw, scope=listed.scope)
-                try:
-                    assert bench.adapter.translate(broken).external_id == listed.external_id
-                except UnmappableRecordError as error:
-                    self.assert_silent(bench, str(error))
+        for raw in filter(is_row, broken_rows(dict(listed.raw))):
+            broken = Sighting(listed.external_id, "0", raw, scope=listed.scope)
+            try:
+                assert isinstance(bench.adapter.translate(broken), Observation)
+            except UnmappableRecordError as error:
+                self.assert_silent(bench, str(error))
         with pytest.raises(UnmappableRecordError):
             bench.adapter.translate(Sighting(listed.external_id, "0", {}, scope=listed.scope))
 
@@ -302,6 +311,22 @@ def retry_after(form: str, now: datetime, seconds: int) -> str:
     if form == "http date":
         return format_datetime(moment, usegmt=True)
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if form == "iso moment" else str(seconds)
+
+
+def is_row(node: Any) -> bool:
+    return isinstance(node, dict)
+
+
+def broken_rows(node: Any) -> Iterator[Any]:
+    """Give copies of a JSON value in which one part, however deep, is junk or missing."""
+    yield from JUNK
+    if isinstance(node, dict):
+        for key, inner in node.items():
+            yield {other: value for other, value in node.items() if other != key}
+            yield from ({**node, key: broken} for broken in broken_rows(inner))
+    elif isinstance(node, list):
+        for index, inner in enumerate(node):
+            yield from ([*node[:index], broken, *node[index + 1 :]] for broken in broken_rows(inner))
 
 
 def row_breaker(external_id: str, break_row: Callable[[dict[str, Any]], None]) -> Callable[[bytes], bytes]:

@@ -161,6 +161,59 @@ class ListingLaws(Side):
             assert round_trip(kept) == kept
             assert not [s for s in self.secrets(bench.world) if s in json.dumps(kept)]
 
+    async def test_time_that_passes_changes_no_fingerprint(self, bench: Bench) -> None:
+        external_id = await self.book(bench)
+        before = await bench.sighting(external_id)
+
+        bench.advance(timedelta(hours=3))
+
+        after = await bench.sighting(external_id)
+        assert before is not None
+        assert after is not None
+        assert after.fingerprint == before.fingerprint
+
+    async def test_reading_a_record_changes_no_fingerprint(self, bench: Bench) -> None:
+        external_id = await self.book(bench)
+        before = await bench.sighting(external_id)
+
+        for _ in range(2):
+            await bench.adapter.read(external_id)
+            await bench.adapter.confirm_absence(external_id)
+
+        assert before is not None
+        assert (await bench.adapter.read(external_id)).fingerprint == before.fingerprint
+
+    async def test_a_record_cancelled_while_a_sweep_pages_hides_no_other(self, bench: Bench) -> None:
+        booked = {self.book_by_person(bench.world, number) for number in range(self.crowd)}
+        self.settle(bench)
+        cancelled: set[str] = set()
+        seen: set[str] = set()
+        covered: set[str] = set()
+
+        async for page in bench.adapter.sweep(bench.window):
+            covered |= page.covered
+            seen |= {sighting.external_id for sighting in page.sightings}
+            if not cancelled and seen & booked:
+                cancelled.add(min(seen & booked))
+                if not self.cancel_by_person(bench.world, min(cancelled)):
+                    pytest.skip("people cannot cancel here")
+
+        assert cancelled
+        assert booked - cancelled <= seen or not covered
+
+    async def test_a_record_booked_while_a_sweep_pages_doubles_no_other(self, bench: Bench) -> None:
+        booked = {self.book_by_person(bench.world, number) for number in range(1, self.crowd + 1)}
+        self.settle(bench)
+        seen: list[str] = []
+        late = ""
+
+        async for page in bench.adapter.sweep(bench.window):
+            seen += [sighting.external_id for sighting in page.sightings]
+            late = late or self.book_by_person(bench.world, 0)
+
+        assert booked <= set(seen)
+        assert len(seen) == len(set(seen))
+
     @pytest.mark.parametrize("edit", ["rename", "describe", "move"])
     async def test_an_edit_by_a_person_changes_the_fingerprint_and_the_values(
         self, bench: Bench, edit: str

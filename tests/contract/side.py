@@ -146,7 +146,7 @@ class Side(ABC):
             finally:
                 await bench.close()
 
-    # -- arranging
+    # -- what the laws arrange ---------------------------------------------------------------------------
 
     async def book(self, bench: Bench, number: int = 0) -> str:
         external_id = self.book_by_person(bench.world, number)

@@ -127,7 +127,10 @@ class AttioAdapter:
 
     def translate(self, sighting: Sighting) -> Observation:
         """Translate one listed row; pure."""
-        return to_observation(sighting.raw, self._around.now())
+        seen = to_observation(sighting.raw, self._around.now())
+        if seen.external_id != sighting.external_id:
+            raise UnmappableRecordError("the row is another meeting's")
+        return seen
 
     async def read(self, external_id: str) -> Observation:
         """Read one meeting by id."""

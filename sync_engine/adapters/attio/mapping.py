@@ -64,9 +64,12 @@ def fingerprint(row: Mapping[str, Any]) -> str:
 def to_sighting(row: Any) -> Sighting:
     """Take one listed row. Raises UnmappableRecordError when it has no id or another form."""
     try:
-        return Sighting(external_id=row["id"]["meeting_id"], fingerprint=fingerprint(row), raw=row)
+        external_id, digest = row["id"]["meeting_id"], fingerprint(row)
     except (KeyError, TypeError, AttributeError):
         raise UnmappableRecordError(NO_MEETING) from None
+    if not isinstance(external_id, str) or not external_id:
+        raise UnmappableRecordError("the row names no meeting")
+    return Sighting(external_id, digest, row)
 
 
 def to_observation(row: Mapping[str, Any], observed_at: datetime) -> Observation:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import traceback
+from enum import StrEnum
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,10 @@ import sqlalchemy as sa
 
 from sync_engine.store.unit_of_work import Store, UnitOfWork
 from tests.integration.store.rows import NOW, WORKSPACE, ZOOM, keep, meeting, prepare, ref
+
+
+class _Unheard(StrEnum):
+    OF = "unheard of"
 
 
 def test_counting_from_several_threads_at_once_loses_nothing(store: Store) -> None:
@@ -95,6 +101,19 @@ def test_an_error_of_the_database_does_not_repeat_titles(store: Store) -> None:
 
     assert "private" not in str(caught.value)
     assert "ada@acme.example" not in str(caught.value)
+
+
+def test_an_error_does_not_quote_the_row_that_failed(store: Store) -> None:
+    prepare(store)
+    row = meeting("Very private title", status=_Unheard.OF)
+
+    with pytest.raises(sa.exc.IntegrityError) as caught:
+        keep(store, row)
+
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "ck_meetings_status" in shown
+    assert "private title" not in shown
+    assert "ada@acme.example" not in shown
 
 
 def test_text_that_no_database_stores_is_kept_readable(store: Store) -> None:

@@ -11,7 +11,7 @@ from sync_engine.core.meeting import Field, Provenance, Schedule, Series, Status
 from sync_engine.errors import LeaseLostError
 from sync_engine.store.meetings import MeetingCount
 from sync_engine.store.unit_of_work import Store
-from tests.integration.store.rows import ATTIO, NOW, WORKSPACE, ZOOM, keep, meeting, prepare, ref
+from tests.integration.store.rows import ATTIO, NOW, WORKSPACE, ZOOM, intent, keep, meeting, prepare, ref
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -239,3 +239,16 @@ def test_counts_tell_the_cancelled_from_the_scheduled(store: Store) -> None:
             MeetingCount(Status.CANCELLED, 1, 0),
             MeetingCount(Status.SCHEDULED, 2, 1),
         ]
+
+
+def test_a_meeting_is_unsettled_while_it_is_in_line_or_a_write_is_wanted(store: Store) -> None:
+    in_line, writing, settled = meeting(dirty=True), meeting(dirty=False), meeting(dirty=False)
+    there = ref(writing, "1")
+    keep(store, in_line, writing, settled, there, intent(there))
+
+    with store.transaction() as uow:
+        before = uow.meetings.count_unsettled(WORKSPACE)
+        uow.meetings.mark_all_dirty(WORKSPACE)
+        after = uow.meetings.count_unsettled(WORKSPACE)
+
+    assert (before, after) == (2, 3)

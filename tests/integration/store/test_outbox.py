@@ -345,3 +345,27 @@ def test_a_batch_that_names_a_ref_twice_keeps_the_last_intent(store: Store, link
         done = uow.outbox.upsert_open(rows, NOW)
 
     assert done.inserted == (rows[1].id,)
+
+
+def test_what_a_dead_run_froze_counts_as_perhaps_sent(store: Store, linked: RefRow) -> None:
+    frozen = intent(linked, state=OutboxState.SEALED, sealed=sealed(), not_before=NOW + MINUTE)
+    ready = intent(_another(store, "2"))
+    keep(store, frozen, ready)
+
+    with store.transaction() as uow:
+        reclaimed = uow.outbox.reclaim_sealed(ZOOM, NOW)
+
+    assert reclaimed == 1
+    found = _load(store, frozen)
+    assert (found.state, found.sealed, found.not_before) == (OutboxState.UNKNOWN, sealed(), NOW)
+    assert _load(store, ready).state is OutboxState.READY
+
+
+def test_writes_that_bring_records_back_are_told_from_first_creates(store: Store, linked: RefRow) -> None:
+    again = intent(linked, operation=Operation.CREATE, recreate=True)
+    first = intent(_another(store, "2"), operation=Operation.CREATE)
+    parked = intent(_another(store, "3"), operation=Operation.CREATE, recreate=True, state=OutboxState.PARKED)
+    keep(store, again, first, parked)
+
+    with store.reading() as uow:
+        assert [row.id for row in uow.outbox.recreates(ZOOM)] == [again.id]
