@@ -55,25 +55,28 @@ class Booking:
     weeks: int = 1
 
 
+CARLA, INES, CLARA = "carla@lindqvist.example", "ines@fjordline.example", "clara@orchard.example"
+OPS, FINANCE = "ops@tessera.example", "finance@tessera.example"
+PRICES = "Bring the spring price list"
+
 ZOOM_WEEK = (
-    Booking("debrief", LENA, "Debrief: finance lead search", at(-3, "15:00"), 45, ("carla@lindqvist.example",)),
-    Booking("jonas", LENA, "Screening: Jonas Keller", at(0, "09:30"), 30, (JONAS,), "Motivation, notice period"),
-    Booking("fjordline", MARCO, "Discovery: Fjordline Logistics", at(0, "11:00"), 45, ("ines@fjordline.example",)),
+    Booking("debrief", LENA, "Debrief: finance lead search", at(-3, "15:00"), 45, (CARLA,)),
+    Booking("jonas", LENA, "Screening: Jonas Keller", at(0, "09:30"), 30, (JONAS,), "Motivation"),
+    Booking("fjordline", MARCO, "Discovery: Fjordline Logistics", at(0, "11:00"), 45, (INES,)),
     Booking(
-        "tessera", PRIYA, "Quarterly review: Tessera Labs", at(0, "14:00"), 60,
-        ("ops@tessera.example", "finance@tessera.example"), "Adoption\nRoadmap",
+        "tessera", PRIYA, "Quarterly review: Tessera Labs", at(0, "14:00"), 60, (OPS, FINANCE), "Roadmap"
     ),
     Booking("amara", LENA, "Offer call: Amara Okafor", at(0, "16:30"), 30, (AMARA,)),
-    Booking("demo", MARCO, "Product demo: Halden Foods", at(1, "10:00"), 60, (BUYER,), "Bring the spring price list"),
-    Booking("panel", LENA, "Panel interview: Tomas Silva", at(1, "13:30"), 45, (TOMAS,), "Case study, then questions"),
-    Booking("renewal", PRIYA, "Renewal: Orchard Clinics", at(1, "15:00"), 30, ("clara@orchard.example",)),
-    Booking("pipeline", MARCO, "Weekly pipeline review", at(2, "09:00"), 30, weeks=3),
+    Booking("demo", MARCO, "Product demo: Halden Foods", at(1, "10:00"), 60, (BUYER,), PRICES),
+    Booking("panel", LENA, "Panel interview: Tomas Silva", at(1, "13:30"), 45, (TOMAS,), "Case study"),
+    Booking("renewal", PRIYA, "Renewal: Orchard Clinics", at(1, "15:00"), 30, (CLARA,)),
+    Booking("pipeline", MARCO, "Weekly pipeline review", at(2, "09:00"), 30, weeks=2),
     Booking("wei", LENA, "Screening: Wei Chen", at(2, "11:30"), 45, (WEI,)),
-    Booking("contract", MARCO, "Contract: Fjordline Logistics", at(2, "15:30"), 60, ("ines@fjordline.example",)),
-    Booking("workshop", PRIYA, "Onboarding: Tessera Labs", at(3, "10:00"), 90, ("ops@tessera.example",)),
+    Booking("contract", MARCO, "Contract: Fjordline Logistics", at(2, "15:30"), 60, (INES,)),
+    Booking("workshop", PRIYA, "Onboarding: Tessera Labs", at(3, "10:00"), 90, (OPS,)),
     Booking("sofia", LENA, "Reference call: Sofia Lind", at(3, "14:00"), 30, (SOFIA,)),
     Booking("proposal", MARCO, "Proposal: Halden Foods", at(4, "09:30"), 45, (BUYER,)),
-)  # fmt: skip
+)
 
 
 @dataclass
@@ -150,10 +153,10 @@ def _book_in_calendars(world: World, week: Week) -> None:
     people = world.attio.people
     lunch = people.book(
         "Lunch with Clara Holm", at(2, "13:00"), at(2, "14:00"),
-        zone=ZONE.key, organizer=PRIYA, attendees=["clara@orchard.example"],
+        zone=ZONE.key, organizer=PRIYA, attendees=[CLARA],
     )  # fmt: skip
     twin = people.book(
         "Product demo: Halden Foods", at(1, "10:00"), at(1, "11:00"),
-        zone=ZONE.key, organizer=MARCO, attendees=[BUYER], description="Bring the spring price list",
+        zone=ZONE.key, organizer=MARCO, attendees=[BUYER], description=PRICES,
     )  # fmt: skip
     week.records |= {"lunch": (ATTIO, lunch), "twin": (ATTIO, twin)}

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sync_engine.demo.data import TITLES
 from sync_engine.demo.explanation import explain
 from sync_engine.demo.screen import Screen
 from sync_engine.demo.sides import Row
@@ -28,8 +27,6 @@ from sync_engine.demo.story import (
     row_of,
 )
 from sync_engine.observability import configure_logging
-
-SIDES = tuple(TITLES)
 
 
 def run_demo(console: Console, *, pause: bool = False, seed: int = 7, keep: Path | None = None) -> int:
@@ -59,7 +56,7 @@ class _Play:
         self.wrong: list[str] = []
 
     async def run(self, folder: Path, seed: int) -> int:
-        where = str(folder) if self.keep else f"{folder}, which is removed at the end"
+        where = str(folder) if self.keep else f"{folder} (removed at the end)"
         self.screen.opening(where)
         async with staged(folder, seed) as stage:
             await self._first_sync(stage)
@@ -73,11 +70,12 @@ class _Play:
     async def _first_sync(self, stage: Stage) -> None:
         screen = self.screen
         screen.act(1, OPENING, "The first sync")
-        screen.say("The team’s week, as each system has it on its own:")
-        for name, records in stage.records().items():
-            screen.say(f"  [cyan]{TITLES[name]}[/] {len(records)} meetings · {stage.sandboxes[name].url}")
+        screen.say("A team’s week, as each system has it on its own:")
+        screen.holdings(
+            (name, len(records), stage.sandboxes[name].url) for name, records in stage.records().items()
+        )
         act = await self._sync(stage)
-        screen.board(stage.board().rows, SIDES)
+        screen.board(stage.board().rows)
         screen.summary(act)
         self._check(stage, act, AFTER_THE_FIRST)
 
@@ -92,11 +90,12 @@ class _Play:
         screen.act(3, QUIET_HOUR, "The second sync")
         act = await self._sync(stage)
         board = stage.board()
+        screen.say("What the journal says (← is a write of the engine):")
         screen.journal(act, board)
+        touched = {entry.meeting_id for entry in act.journal}
+        screen.board([row for row in board.rows if row.meeting.id in touched], legend=False)
         screen.held(board.rows)
         screen.summary(act)
-        touched = {entry.meeting_id for entry in act.journal}
-        screen.board([row for row in board.rows if row.meeting.id in touched], SIDES, legend=False)
         self._check(stage, act, AFTER_THE_EDITS)
 
     def _explanation(self, stage: Stage) -> None:
@@ -109,7 +108,7 @@ class _Play:
         screen.act(5, EVENING, "The evening: what had to wait")
         screen.say("Lightfield takes a meeting only once it is over. Today’s are, now.")
         act = await self._sync(stage)
-        screen.board([row for row in stage.board().rows if _is_today(row)], SIDES, legend=False)
+        screen.board([row for row in stage.board().rows if _is_today(row)], legend=False)
         screen.summary(act)
         self._check(stage, act, AFTER_THE_DAY)
 

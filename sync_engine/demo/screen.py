@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.padding import Padding
 from rich.panel import Panel
@@ -18,7 +21,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sync_engine.demo.data import TITLES, ZONE
-from sync_engine.demo.narrative import told
+from sync_engine.demo.narrative import REPLACED, Line, told
 from sync_engine.demo.sides import Board, Cell, Mark, Row
 from sync_engine.demo.stage import Act
 from sync_engine.demo.story import Edit
@@ -31,13 +34,29 @@ _STYLES = {
     Mark.DIFFERS: "bold red",
     Mark.LATER: "cyan",
     Mark.HELD: "dim",
-    Mark.REMOVED: "dim strike",
+    Mark.REMOVED: "dim",
     Mark.NOT_WANTED: "dim",
 }
 _SIGNS = {Mark.AGREES: "✓", Mark.PARTLY: "◐", Mark.DIFFERS: "✗", Mark.LATER: "◔"}
 _PLAIN_SIGNS = {Mark.AGREES: "=", Mark.PARTLY: "/", Mark.DIFFERS: "X", Mark.LATER: ">"}
 _WORDS = {Mark.LATER: "later", Mark.HELD: "held", Mark.REMOVED: "gone", Mark.NOT_WANTED: "-"}
-_PHASES = {"pull": "reading", "reconcile": "deciding", "push": "writing"}
+_SAYINGS = {
+    Mark.AGREES: "there and as it should be; the time is the one that side’s record has",
+    Mark.PARTLY: "there, with a value held back that its API cannot take",
+    Mark.DIFFERS: "does not agree",
+    Mark.NOT_WANTED: "has no place there (a phone call needs no Zoom room)",
+}
+_PHASES = {
+    "pull": ("reading", "records"),
+    "reconcile": ("deciding", "meetings"),
+    "push": ("writing", "writes"),
+}
+_NEXT = (
+    ("init", "write a configuration for your own accounts"),
+    ("check", "try every connection: credentials, scopes, quotas"),
+    ("plan", "see what a first sync would do; writes nothing"),
+    ("sync", "do it"),
+)
 
 
 def local(moment: datetime, form: str = "%H:%M") -> str:
@@ -60,43 +79,55 @@ class Screen:
     def _is_plain(self) -> bool:
         return self.console.options.ascii_only
 
+    @property
+    def _signs(self) -> Mapping[Mark, str]:
+        return _PLAIN_SIGNS if self._is_plain else _SIGNS
+
     def opening(self, where: str) -> None:
         """Say what this is."""
         text = Text.assemble(
             ("One meeting, four systems, kept in agreement field by field.\n", "bold"),
-            "Zoom, Attio, Lightfield and a prospect CRM run as local servers on 127.0.0.1, and the real engine\n"
-            "syncs them over HTTP. No account is used, nothing leaves this machine.\n",
-            (f"Everything lies in {where}", "dim"),
+            "Zoom, Attio, Lightfield and a prospect CRM run as local servers on 127.0.0.1; the real engine "
+            "syncs them over HTTP. It uses no account, and nothing leaves this machine.\n",
+            (f"Writes only to {where}", "dim"),
         )
-        self.console.print(Panel(text, border_style="cyan", box=self._box(), padding=(0, 1)))
+        self.console.print(Panel(text, border_style="cyan", box=self._box, padding=(0, 1)))
 
     def act(self, number: int, moment: datetime, title: str) -> None:
         """Begin an act, after a pause where one is wanted."""
-        if number > 1:
-            self._wait()
+        if number > 1 and self.pause and self.console.is_terminal:
+            self.console.input("\n[dim]  Enter goes on ...[/]")
+        when = local(moment, "%a %d %b, %H:%M")
         self.console.print()
-        heading = (
-            f"[bold cyan]{number}  {title}[/]  [dim]{local(moment, '%a %d %b %Y, %H:%M')} in {ZONE.key}[/]"
+        self.console.rule(
+            f"[bold cyan]{number}  {title}[/]  [dim]{when} in {ZONE.key}[/]",
+            align="left",
+            style="cyan",
+            characters="-" if self._is_plain else "─",
         )
-        self.console.rule(heading, align="left", style="cyan")
 
     def say(self, text: str) -> None:
         """Print a paragraph; Rich markup is allowed."""
-        self.console.print(Padding(text, (0, 0, 0, 2)))
+        self.show(Text.from_markup(text))
+
+    def show(self, content: RenderableType, *, above: int = 0, below: int = 0, left: int = 2) -> None:
+        """Print something, indented, without blanks at the ends of lines."""
+        self.console.print(Padding(content, (above, 0, below, left), expand=False))
 
     @contextmanager
     def progress(self, expected: int) -> Iterator[runs.Progress]:
         """Show a sync while it runs; ``expected`` records are there to read."""
         columns = (
-            SpinnerColumn(finished_text=" "),
-            TextColumn("{task.description:<9}"),
-            BarColumn(bar_width=30),
+            SpinnerColumn("line" if self._is_plain else "dots", finished_text=" "),
+            TextColumn("{task.description:<8}"),
+            BarColumn(bar_width=32),
             TextColumn("{task.fields[count]}"),
         )
-        with Progress(*columns, console=self.console, transient=not self.console.is_terminal) as shown:
+        self.console.print()
+        with Progress(*columns, console=self.console, disable=not self.console.is_terminal) as shown:
             bars = {
                 phase: shown.add_task(word, total=expected if phase == "pull" else None, count="")
-                for phase, word in _PHASES.items()
+                for phase, (word, _) in _PHASES.items()
             }
             tally: Counter[str] = Counter()
 
@@ -107,149 +138,160 @@ class Screen:
             yield heard
             _complete(shown, bars, tally)
 
-    def board(self, rows: Sequence[Row], names: Sequence[str], *, legend: bool = True) -> None:
+    def holdings(self, holdings: Iterable[tuple[str, int, str]]) -> None:
+        """List how many meetings each side has on its own, and where it listens."""
+        table = _grid()
+        for name, number, url in holdings:
+            table.add_row(f"[cyan]{TITLES[name]}[/]", f"{number} meetings", f"[dim]{url}[/]")
+        self.show(table, above=1)
+
+    def board(self, rows: Sequence[Row], *, legend: bool = True) -> None:
         """Show what each side holds of each meeting."""
         table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
-        table.add_column("Day", no_wrap=True, style="dim")
-        table.add_column("Meeting", no_wrap=True, overflow="ellipsis", ratio=1 if not self._is_wide else None)
-        for name in names:
-            table.add_column(self._title(name), no_wrap=True)
+        table.add_column("Day", no_wrap=True, style="dim", min_width=7)
+        table.add_column("Meeting", no_wrap=True, overflow="ellipsis")
+        for name in TITLES:
+            table.add_column(self._title(name), no_wrap=True, min_width=max(7, len(self._title(name))) + 1)
         day = ""
         for row in rows:
             today = local(row.start, "%a %d") if row.start else ""
             title = Text(row.meeting.title, style="strike dim" if row.is_cancelled else "")
-            table.add_row("" if today == day else today, title, *(self._cell(row.cells[n]) for n in names))
+            table.add_row("" if today == day else today, title, *(self._cell(row.cells[n]) for n in TITLES))
             day = today
-        self.console.print(Padding(table, (1, 0, 1, 2)))
+        self.show(table, above=1, below=1)
         if legend:
-            self._legend(rows)
+            self._legend([cell for row in rows for cell in row.cells.values()])
 
     def _cell(self, cell: Cell) -> Text:
-        signs = _PLAIN_SIGNS if self._is_plain else _SIGNS
         words = _WORDS.get(cell.mark, "")
         if cell.record is not None:
-            words = local(cell.record["start"])
-            if self._is_wide:
-                end, guests = cell.record["end"], len(cell.record["participants"])
-                words += f"-{local(end)}" if end else ""
-                words += f" +{guests}" if guests else ""
+            words = self._in_short(cell.record["start"], cell.record["end"], len(cell.record["participants"]))
         elif cell.until is not None and self._is_wide:
             words = local(cell.until, "%a %H:%M")
-        return Text(f"{signs.get(cell.mark, '')} {words}".strip(), style=_STYLES[cell.mark])
+        return Text(f"{self._signs.get(cell.mark, '')} {words}".strip(), style=_STYLES[cell.mark])
 
-    def _legend(self, rows: Sequence[Row]) -> None:
-        cells = [cell for row in rows for cell in row.cells.values()]
+    def _in_short(self, start: datetime, end: datetime | None, guests: int) -> str:
+        if not self._is_wide:
+            return local(start)
+        return f"{local(start)}{f'-{local(end)}' if end else ''}{f' +{guests}' if guests else ''}"
+
+    def _legend(self, cells: Sequence[Cell]) -> None:
         present = {cell.mark for cell in cells}
-        signs = _PLAIN_SIGNS if self._is_plain else _SIGNS
-        sayings = {
-            Mark.AGREES: "there, and as it should be: the time is what that side’s record says",
-            Mark.PARTLY: "there, but holds a value back it cannot take",
-            Mark.DIFFERS: "[bold red]does not agree[/]",
-        }
-        for mark, saying in sayings.items():
+        table = _grid()
+        for mark, saying in _SAYINGS.items():
             if mark in present:
-                self.say(f"[{_STYLES[mark]}]{signs[mark]}[/] {saying}{self._guests(mark)}")
+                more = ", +n its guests" if mark is Mark.AGREES and self._is_wide else ""
+                table.add_row(Text(self._signs.get(mark, "-"), style=_STYLES[mark]), saying + more)
         for mark in (Mark.LATER, Mark.HELD):
             reasons = Counter(reason for cell in cells if cell.mark is mark for reason in cell.why)
             for reason, number in reasons.most_common():
-                sign = signs.get(mark, "held")
-                self.say(f"[{_STYLES[mark]}]{sign}[/] {number} × {escape(reason)}")
-        if Mark.NOT_WANTED in present:
-            self.say("[dim]-[/] has no place there (a phone call needs no Zoom room)")
-
-    def _guests(self, mark: Mark) -> str:
-        return "; +n: its guests" if mark is Mark.AGREES and self._is_wide else ""
+                sign = self._signs.get(mark, _WORDS[mark])
+                table.add_row(Text(sign, style=_STYLES[mark]), Text(f"{reason} ({number} meetings)"))
+        self.show(table, below=1)
 
     def edits(self, edits: Iterable[Edit]) -> None:
         """List what people did."""
-        table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
-        table.add_column(style="bold", no_wrap=True)
-        table.add_column(style="cyan", no_wrap=True)
-        table.add_column()
+        table = _grid()
         for edit in edits:
-            table.add_row(edit.who, self._title(edit.side), edit.what)
-        self.console.print(Padding(table, (1, 0, 0, 2)))
+            table.add_row(Text(edit.who, style="bold"), Text(self._title(edit.side), style="cyan"), edit.what)
+        self.show(table, above=1)
 
     def summary(self, act: Act) -> None:
-        """Say in one line what a sync did, and what each server was asked."""
+        """Say what a sync did, and what each server was asked."""
         did = act.summary
-        self.say(
-            f"[bold]{did.observed}[/] records seen · [bold]{did.created}[/] created · "
-            f"[bold]{did.updated}[/] updated · [bold]{did.deleted}[/] deleted · "
-            f"{did.conflicts} conflicts settled · {did.duration_ms / 1000:.1f} s"
-        )
-        asked = " · ".join(f"{self._title(name)} {_verbs(methods)}" for name, methods in act.asked.items())
-        self.say(f"[dim]requests, counted by the servers: {asked}[/]")
+        counts = {
+            "records seen": did.observed,
+            "created": did.created,
+            "updated": did.updated,
+            "deleted": did.deleted,
+            "conflicts decided": did.conflicts,
+        }
+        parts = [f"[bold]{n}[/] {word}" for word, n in counts.items() if n or word == "records seen"]
+        self.say(" · ".join([*parts, f"{did.duration_ms / 1000:.1f} s"]))
+        table = _grid()
+        for name, methods in act.asked.items():
+            verbs = ", ".join(f"{number} {verb}" for verb, number in sorted(methods.items()))
+            table.add_row(f"[cyan]{self._title(name)}[/]", f"[dim]{verbs}[/]")
+        self.show(table, left=4, below=1)
 
     def journal(self, act: Act, board: Board) -> None:
         """Tell from the journal who changed what where, and what was written because of it."""
         for title, lines in told(act.journal, board):
-            self.console.print(Padding(Text(title, style="bold"), (1, 0, 0, 2)))
-            for side, line in lines:
-                label = Text(f"{self._title(side):<{self._label_width}}", style="cyan")
-                self.console.print(Padding(label + Text(line), (0, 0, 0, 4)))
-        self.console.print()
+            self.show(Text(title, style="bold"), above=1)
+            self.lines(lines)
+        if any(entry.cause == REPLACED for entry in act.journal):
+            self.console.print()
+            self.say(
+                "[dim]replaced: that API changes no meeting, so the engine’s own record was made anew[/]"
+            )
 
-    @property
-    def _label_width(self) -> int:
-        return max(len(self._title(name)) for name in TITLES) + 2
+    def lines(self, lines: Iterable[Line]) -> None:
+        """List what happened where."""
+        table = _grid()
+        width = max(len(self._title(name)) for name in TITLES)
+        for side, line in lines:
+            table.add_row(Text(f"{self._title(side):<{width}}", style="cyan"), Text(line))
+        self.show(table, left=4)
 
-    def held(self, rows: Sequence[Row]) -> None:
+    def held(self, rows: Iterable[Row]) -> None:
         """Name the single values a side holds back, and why."""
         for row in rows:
             for name, cell in row.cells.items():
                 if cell.mark is Mark.PARTLY:
-                    reasons = escape("; ".join(cell.why))
-                    self.say(f"[yellow]held[/] {escape(row.meeting.title)} · {self._title(name)} · {reasons}")
+                    what = f"{row.meeting.title}, {self._title(name)}: {'; '.join(cell.why)}"
+                    self.say(f"[yellow]held[/]  {escape(what)}")
 
     def claims(self, results: Sequence[tuple[str, bool]]) -> None:
         """Show what was checked on the servers themselves."""
         yes, no = ("ok", "NO") if self._is_plain else ("✓", "✗")
+        table = _grid()
         for text, holds in results:
             sign = f"[green]{yes}[/]" if holds else f"[bold red]{no}[/]"
-            self.say(f"{sign} {escape(text)}" if holds else f"{sign} [bold red]NOT TRUE:[/] {escape(text)}")
+            table.add_row(sign, escape(text) if holds else f"[bold red]NOT TRUE:[/] {escape(text)}")
+        self.say("[bold]Checked on the servers[/]")
+        self.show(table)
 
     def closing(self, wrong: Sequence[str], kept: str | None) -> None:
         """Say how it ended and what to do next."""
-        if wrong:
-            body = Text("The demo is not true:\n", style="bold red")
-            body.append("\n".join(wrong), style="red")
-            self.console.print(Panel(body, border_style="red", box=self._box()))
-            return
-        commands = (
-            ("sync-engine init", "write a configuration for your own accounts"),
-            ("sync-engine check", "try every connection: credentials, scopes, quotas"),
-            ("sync-engine plan", "see what a first sync would do; writes nothing"),
-            ("sync-engine sync", "do it"),
-        )
-        table = Table(box=None, padding=(0, 3, 0, 0), show_header=False)
-        for command, purpose in commands:
-            table.add_row(f"[bold]{command}[/]", purpose)
         self.console.print()
+        if wrong:
+            body = Text("\n".join(dict.fromkeys(wrong)), style="red")
+            title = "The demo is not true"
+            self.console.print(
+                Panel(body, title=title, title_align="left", border_style="red", box=self._box)
+            )
+            return
+        table = _grid()
+        for command, purpose in _NEXT:
+            table.add_row(Text(f"{_command()} {command}", style="bold"), purpose)
         self.console.print(
-            Panel(table, title="Next", title_align="left", border_style="green", box=self._box())
+            Panel(table, title="Next", title_align="left", border_style="green", box=self._box)
         )
         if kept:
-            self.say(f"[dim]kept in {escape(kept)}: the configuration and the engine’s store[/]")
+            self.say(f"[dim]Kept: the configuration and the engine’s store, in {escape(kept)}[/]")
 
     def _title(self, name: str) -> str:
-        title = TITLES[name]
-        return title if self._is_wide else title.split()[-1]
+        title = TITLES.get(name, name)
+        return title if self._is_wide or not title else title.split()[-1]
 
+    @property
     def _box(self) -> box.Box:
         return box.ASCII if self._is_plain else box.ROUNDED
 
-    def _wait(self) -> None:
-        if self.pause and self.console.is_terminal:
-            self.console.input("\n[dim]  Enter goes on ...[/]")
+
+def _command() -> str:
+    """Name our command the way it can be typed here: its environment may not be on the path."""
+    if shutil.which("sync-engine"):
+        return "sync-engine"
+    beside = Path(sys.executable).with_name("sync-engine")
+    return str(beside.relative_to(Path.cwd())) if beside.is_relative_to(Path.cwd()) else str(beside)
+
+
+def _grid() -> Table:
+    return Table.grid(padding=(0, 2, 0, 0))
 
 
 def _complete(shown: Progress, bars: Mapping[str, TaskID], tally: Mapping[str, int]) -> None:
-    words = {"pull": "records seen", "reconcile": "meetings", "push": "writes"}
     for phase, bar in bars.items():
-        number = tally[phase]
-        shown.update(bar, total=max(number, 1), completed=max(number, 1), count=f"{number} {words[phase]}")
-
-
-def _verbs(methods: Mapping[str, int]) -> str:
-    return ", ".join(f"{number} {verb}" for verb, number in sorted(methods.items()))
+        number, (_, unit) = tally[phase], _PHASES[phase]
+        shown.update(bar, total=max(number, 1), completed=max(number, 1), count=f"{number} {unit}")

@@ -62,7 +62,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Board:
-    """Every meeting over all sides. ``strays``: records at a side that no meeting of the engine accounts for."""
+    """Every meeting over all sides. ``strays``: records that no meeting of the engine accounts for."""
 
     rows: Sequence[Row]
     strays: tuple[str, ...] = ()
@@ -147,7 +147,7 @@ def _cell(meeting: Meeting, row: RefRow | None, records: Mapping[str, Record]) -
 
 
 def differences(meeting: Meeting, record: Record, row: RefRow) -> list[str]:
-    """Name the fields a record shows otherwise than the meeting has them; what it shows nothing of is no difference."""
+    """Name the fields a record shows otherwise than the meeting has them; what it does not show is none."""
     wrong: list[str] = []
     if meeting.status is Status.CANCELLED:
         wrong.append("still there")

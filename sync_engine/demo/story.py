@@ -90,7 +90,7 @@ def edits(stage: Stage) -> Iterator[Edit]:
         lambda _: zoom.move(number("contract"), CONTRACT_TALK),
     )  # fmt: skip
     yield Edit(
-        "Priya", ZOOM, "calls the renewal “Renewal and expansion”",
+        "Priya", ZOOM, "renames the renewal to “Renewal and expansion”",
         lambda _: zoom.rename(number("renewal"), NEW_TITLE),
     )  # fmt: skip
     yield Edit(
@@ -98,7 +98,7 @@ def edits(stage: Stage) -> Iterator[Edit]:
         lambda _: zoom.invite(number("demo"), BUYERS_ENGINEER),
     )  # fmt: skip
     yield Edit(
-        "the buyer", ATTIO, "adds her boss to the same invitation, in the calendar Attio follows",
+        "the buyer", ATTIO, "adds her boss, in the calendar that Attio follows",
         lambda _: calendar.invite(number("twin"), BUYERS_BOSS),
     )  # fmt: skip
     yield Edit(
@@ -118,7 +118,7 @@ def edits(stage: Stage) -> Iterator[Edit]:
         lambda _: zoom.cancel(number("workshop")),
     )  # fmt: skip
     yield Edit(
-        "Lena", PROSPECTS, "books Daniel Brandt for Fri 11:00: virtual, and no link yet",
+        "Lena", PROSPECTS, "books Daniel Brandt, virtual, Fri 11:00, without a link",
         _book_without_a_link,
     )  # fmt: skip
     yield Edit(

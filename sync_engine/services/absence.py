@@ -18,6 +18,8 @@ from sync_engine.core.ports import Absence, Observation
 from sync_engine.core.refs import RefState
 from sync_engine.errors import CredentialsError, ProviderError, UnmappableRecordError
 from sync_engine.services.engine import Channel, Engine, Tenant
+from sync_engine.services.run import Run
+from sync_engine.services.series import rejoin_series
 from sync_engine.store.decisions import DecisionKind, DecisionRow, DecisionState
 from sync_engine.store.unit_of_work import UnitOfWork
 
@@ -40,9 +42,12 @@ class Findings:
     gone: dict[str, bool] = field(default_factory=dict)
 
 
-async def prove_absences(engine: Engine, tenant: Tenant, channel: Channel, sweep: Sweep) -> None:
+async def prove_absences(engine: Engine, tenant: Tenant, channel: Channel, sweep: Sweep, run: Run) -> None:
     """Find the records the sweep must have shown and did not, and settle what became of them."""
     suspects = _suspects(engine, channel, sweep)
+    if suspects:
+        rejoined = rejoin_series(engine, tenant, channel, sweep.lease, suspects, run)
+        suspects = [s for s in suspects if s not in rejoined]
     told_gone = dict.fromkeys(sweep.gone, True)
     if not suspects and not told_gone:
         return

@@ -88,7 +88,7 @@ async def _sweep(engine: Engine, tenant: Tenant, channel: Channel, sweep: Sweep,
         run.observed += len(page.sightings)
         run.progress("pull", channel.name, len(page.sightings))
     await _read_asked_for(engine, tenant, channel, sweep, run)
-    await prove_absences(engine, tenant, channel, sweep)
+    await prove_absences(engine, tenant, channel, sweep, run)
     with engine.store.transaction() as uow:
         sweep.lease.check(uow)
         uow.connections.swept(channel.id, engine.now(), complete=True, memory=dict(channel.adapter.memory))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sync_engine.sandbox.lightfield.directory import Entry
@@ -164,10 +164,3 @@ class LightfieldPeople:
             entry_id = self._sandbox.new_id(prefix)
             self._sandbox.directory.add(Entry(entry_id, kind, self._sandbox.world.clock.now(), name, **facts))
         return entry_id
-
-    def clear_calendar(self, span: timedelta) -> list[str]:
-        """Move every meeting that starts within ``span`` from now to the trash; give their ids."""
-        with self._sandbox.world.lock:
-            now = self._sandbox.world.clock.now()
-            soon = [r.id for r in self._sandbox.meetings if now <= r.now.start < now + span]
-            return [self.cancel(record_id) for record_id in soon]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from sync_engine.sandbox.faults import Fault
-from tests.lab import MONDAY, Lab
+from tests.lab import JANE, MONDAY, Lab
 
 TOMORROW = MONDAY + timedelta(days=1)
 
@@ -190,3 +190,19 @@ async def test_deleting_one_occurrence_elsewhere_deletes_only_it_at_zoom(lab: La
 
     left = sorted(r["start"] for r in lab.records(lab.world.zoom))
     assert left == [starts[0], starts[2], starts[3]]
+
+
+async def test_a_series_planned_anew_keeps_its_meetings(lab: Lab) -> None:
+    starts = [TOMORROW + timedelta(weeks=week) for week in range(3)]
+    zoom = lab.world.zoom.people
+    number = zoom.book_occurrences(lab.host, "Weekly", starts, 30, "Europe/Berlin", invitees=[JANE])
+    await lab.settle()
+    crm = {r["id"] for r in lab.records(lab.world.prospect_crm)}
+
+    zoom.move(number, starts[0] + timedelta(hours=1))
+    summary = await lab.settle()
+
+    moved = sorted(r["start"] for r in lab.records(lab.world.prospect_crm))
+    assert moved == [s + timedelta(hours=1) for s in starts]
+    assert {r["id"] for r in lab.records(lab.world.prospect_crm)} == crm
+    assert not summary.needs_attention

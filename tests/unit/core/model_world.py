@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from sync_engine.core.capabilities import Capabilities, Creatable
+from sync_engine.core.fields import digest
 from sync_engine.core.meeting import Field, Meeting, Schedule, Value, participants
 from sync_engine.core.plan import Entry, Plan, PlannedWrite, Question
 from sync_engine.core.policy import Policy
 from sync_engine.core.ports import Observation, Operation
 from sync_engine.core.reconcile import Missing, Shown, reconcile
 from sync_engine.core.refs import Agreed, Origin, PastWrite, Ref, RefState
-from sync_engine.core.fields import digest
 
 START = datetime(2026, 12, 1, 9, 0, tzinfo=UTC)
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from hypothesis import strategies as st
 
 from sync_engine.core.capabilities import Capabilities, Creatable, FieldCapability, Ownership, Updatable
-from sync_engine.core.meeting import Field, Participant, Response, Schedule, Value, participants
+from sync_engine.core.meeting import Field, Participant, Response, Value, participants
 from sync_engine.core.normalise import (
     cut,
     emails_only,
@@ -118,6 +118,16 @@ def edits(names: list[str]) -> st.SearchStrategy[tuple[str, Field, Value]]:
     )
 
 
-def is_schedule(value: Value | None) -> bool:
-    """Tell schedules from other values."""
-    return isinstance(value, Schedule)
+def crowds(names: list[str]) -> st.SearchStrategy[list[tuple[str, Field, Value]]]:
+    """Draw several people changing the same field at different sides before anybody syncs."""
+
+    def at(where: list[str], name: Field) -> st.SearchStrategy[list[tuple[str, Field, Value]]]:
+        return st.tuples(*(st.tuples(st.just(n), st.just(name), VALUES[name]) for n in where)).map(list)
+
+    places = st.lists(st.sampled_from(names), min_size=2, max_size=3, unique=True)
+    return st.sampled_from(list(Field)).flatmap(lambda name: places.flatmap(lambda where: at(where, name)))
+
+
+def rounds_of_edits(names: list[str]) -> st.SearchStrategy[list[tuple[str, Field, Value]]]:
+    """Draw what people do between two syncs: edits here and there, or a crowd on one field."""
+    return st.one_of(st.lists(edits(names), min_size=1, max_size=4), crowds(names))

@@ -17,7 +17,7 @@ from sync_engine.core.ports import Operation
 from sync_engine.core.projection import project
 from sync_engine.core.refs import RefState
 from tests.unit.core.model_world import Connection, ModelWorld
-from tests.unit.core.strategies import edits, worlds
+from tests.unit.core.strategies import edits, rounds_of_edits, worlds
 
 RELAXED = settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 REACHED: Counter[str] = Counter()
@@ -79,7 +79,7 @@ def test_edits_anywhere_end_in_agreement_within_two_rounds(
     world = build(drawn)
 
     for _ in range(data.draw(st.integers(1, 4))):
-        for change in data.draw(st.lists(edits(list(world.connections)), min_size=1, max_size=4)):
+        for change in data.draw(rounds_of_edits(list(world.connections))):
             edit(world, change)
         rounds = world.settle()
 
@@ -112,7 +112,7 @@ def test_the_order_of_connections_does_not_matter(
     drawn: tuple[list[Connection], Policy], data: st.DataObject, rng: random.Random
 ) -> None:
     world = build(drawn)
-    for change in data.draw(st.lists(edits(list(world.connections)), min_size=1, max_size=5)):
+    for change in data.draw(rounds_of_edits(list(world.connections))):
         edit(world, change)
     names = list(world.connections)
     rng.shuffle(names)
@@ -132,11 +132,7 @@ def test_every_edit_is_in_the_outcome_or_in_the_journal(
     drawn: tuple[list[Connection], Policy], data: st.DataObject
 ) -> None:
     world = build(drawn)
-    made = [
-        c
-        for c in data.draw(st.lists(edits(list(world.connections)), min_size=1, max_size=5))
-        if edit(world, c)
-    ]
+    made = [c for c in data.draw(rounds_of_edits(list(world.connections))) if edit(world, c)]
     shown = {(n, f): world.connections[n].record[f] for n, f, _ in made if world.connections[n].record}  # type: ignore[index]
     before = len(world.entries)
 
