@@ -4,27 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 
-from sync_engine.core.capabilities import Capabilities, Ownership
+from sync_engine.core.capabilities import Ownership
 from sync_engine.core.draft import Draft
-from sync_engine.core.meeting import Field, Meeting, Status
+from sync_engine.core.meeting import Field, Status
 from sync_engine.core.merge import Side, Standing
 from sync_engine.core.plan import Entry, EntryKind, PlannedWrite, Question
-from sync_engine.core.policy import DeletionPolicy, Policy
-from sync_engine.core.ports import Observation, Operation
+from sync_engine.core.policy import DeletionPolicy
+from sync_engine.core.ports import Operation
 from sync_engine.core.refs import HoldKind, Origin, RecordHold, Ref, RefState
 
 DELETION_WAITS = "a deletion waits for a person"
+DELETION_ASKED = "deletion"
+"""Digest of a hold with which an adapter refused to delete a record."""
 
 
-def settle_absences(
-    draft: Draft,
-    gone: set[str],
-    sides: Mapping[str, Mapping[Field, Side]],
-    policy: Policy,
-    now: datetime,
-) -> None:
+def settle_absences(draft: Draft, gone: set[str], sides: Mapping[str, Mapping[Field, Side]]) -> None:
     """Decide what every proven absence means: nothing more, a cancellation, or a record to bring back."""
     for name in sorted(gone):
         ref = draft.refs.get(name)
@@ -33,7 +28,7 @@ def settle_absences(
         if draft.meeting.status is Status.CANCELLED:
             draft.refs[name] = replace(ref, state=RefState.GONE, hold=None)
             continue
-        if _has_started(draft.meeting, now):
+        if draft.has_started:
             _let_go(draft, ref, "gone after the meeting had started; not taken for a cancellation")
             continue
         editor = _edited_elsewhere(name, gone, sides)
@@ -42,11 +37,7 @@ def settle_absences(
             draft.entries.append(entry)
             bring_back(draft, ref)
             continue
-        _cancel_as_policy_says(draft, ref, policy)
-
-
-def _has_started(meeting: Meeting, now: datetime) -> bool:
-    return meeting.schedule is not None and meeting.schedule.start <= now
+        _cancel_as_policy_says(draft, ref)
 
 
 def _let_go(draft: Draft, ref: Ref, cause: str, state: RefState = RefState.GONE) -> None:
@@ -74,8 +65,8 @@ def bring_back(draft: Draft, ref: Ref) -> None:
     draft.refs[ref.connection] = replace(ref, state=RefState.CREATING, held={}, hold=None, agreement={})
 
 
-def _cancel_as_policy_says(draft: Draft, ref: Ref, policy: Policy) -> None:
-    name = ref.connection
+def _cancel_as_policy_says(draft: Draft, ref: Ref) -> None:
+    name, policy = ref.connection, draft.policy
     if policy.deletions is DeletionPolicy.KEEP:
         _let_go(draft, ref, "deleted there; kept elsewhere as the policy says", RefState.DETACHED)
         return
@@ -89,48 +80,48 @@ def _cancel_as_policy_says(draft: Draft, ref: Ref, policy: Policy) -> None:
     draft.entries.append(Entry(EntryKind.CANCELLED, name, "deleted there"))
 
 
-def plan_deletions(
-    draft: Draft,
-    live: Sequence[str],
-    shown: Mapping[str, Observation],
-    capabilities: Mapping[str, Capabilities],
-    policy: Policy,
-    now: datetime,
-) -> None:
+def plan_deletions(draft: Draft, live: Sequence[str]) -> None:
     """Take a cancelled meeting out of every connection that still has it, where that is allowed."""
     for name in live:
         ref = draft.refs.get(name)
         if ref is None:
             continue
         if ref.state is RefState.CREATING:
-            del draft.refs[name]
-            continue
-        if not ref.is_live:
-            continue
-        refused = _deletion_refusal(draft.meeting, ref, shown.get(name), capabilities[name], policy, now)
-        if refused is None:
-            draft.refs[name] = replace(ref, hold=None, held={})
-            draft.writes.append(PlannedWrite(name, Operation.DELETE, {}, cause="cancelled"))
-            continue
-        known = ref.hold
-        since = known.since if known and known.reason == refused else now
-        draft.refs[name] = replace(ref, hold=RecordHold(HoldKind.HELD, refused, since), held={})
+            _give_up_wanting(draft, ref)
+        elif ref.is_live:
+            _plan_deletion(draft, ref)
 
 
-def _deletion_refusal(
-    meeting: Meeting,
-    ref: Ref,
-    observation: Observation | None,
-    can: Capabilities,
-    policy: Policy,
-    now: datetime,
-) -> str | None:
-    if not policy.connections[ref.connection].may_delete:
+def _give_up_wanting(draft: Draft, ref: Ref) -> None:
+    if ref.external_id is None:
+        del draft.refs[ref.connection]
+    else:
+        draft.refs[ref.connection] = replace(ref, state=RefState.GONE, hold=None)
+
+
+def _plan_deletion(draft: Draft, ref: Ref) -> None:
+    told = ref.hold
+    if told and told.digest == DELETION_ASKED and (told.until is None or draft.now < told.until):
+        draft.look_again(told.until)
+        return
+    refused = _deletion_refusal(draft, ref)
+    if refused is None:
+        draft.refs[ref.connection] = replace(ref, hold=None, held={})
+        draft.writes.append(PlannedWrite(ref.connection, Operation.DELETE, {}, cause="cancelled"))
+        return
+    since = told.since if told and told.reason == refused else draft.now
+    hold = RecordHold(HoldKind.HELD, refused, since)
+    draft.refs[ref.connection] = replace(ref, hold=hold, held={})
+
+
+def _deletion_refusal(draft: Draft, ref: Ref) -> str | None:
+    can, shown = draft.capabilities[ref.connection], draft.shown.get(ref.connection)
+    if not draft.rules(ref.connection).may_delete:
         return "cancelled, but deleting is switched off for this connection"
     if can.delete is Ownership.NO or (can.delete is Ownership.OWN and ref.origin is not Origin.CREATED):
         return "cancelled, but only records we created can be deleted there"
-    if observation is not None and (observation.read_only or not observation.deletable):
-        return observation.read_only or "cancelled, but this record cannot be deleted there"
-    if _has_started(meeting, now):
+    if shown is not None and (shown.read_only or not shown.deletable):
+        return shown.read_only or "cancelled, but this record cannot be deleted there"
+    if draft.has_started:
         return "cancelled after it had started; left where it is"
     return None

@@ -5,17 +5,17 @@ The fallback ladder, per field that differs: ``update → replace → hold``.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sync_engine.core.capabilities import Capabilities, Creatable, FieldCapability, Ownership, Updatable
+from sync_engine.core.capabilities import Ownership, Updatable
 from sync_engine.core.draft import Draft
 from sync_engine.core.fields import digest, same
-from sync_engine.core.meeting import Field, Meeting, Schedule, Value
+from sync_engine.core.meeting import Field, Schedule, Value
 from sync_engine.core.merge import Side, Standing
 from sync_engine.core.plan import Entry, EntryKind, PlannedWrite, Question
-from sync_engine.core.policy import Policy, Rules
-from sync_engine.core.ports import Observation, Operation
+from sync_engine.core.ports import Operation
 from sync_engine.core.projection import project, projection
 from sync_engine.core.refs import Agreed, Held, Origin, Ref
 
@@ -42,49 +42,40 @@ def hold(reason: str, until: datetime | None = None) -> Verdict:
     return Verdict("hold", reason, until)
 
 
-def settle_ref(
-    draft: Draft,
-    ref: Ref,
-    observation: Observation | None,
-    sides: dict[Field, Side],
-    capabilities: Capabilities,
-    policy: Policy,
-    now: datetime,
-) -> None:
+def settle_ref(draft: Draft, ref: Ref, sides: Mapping[Field, Side]) -> None:
     """Compare one live record with the canonical meeting and plan what it needs.
 
     A field whose pair still stands is left alone; one that shows what it should is agreed silently, which
     also heals a crash between a write and its record.
     """
-    rules = policy.connections[ref.connection]
     agreement, held, frozen = dict(ref.agreement), dict(ref.held), dict(ref.frozen)
     verdicts: dict[Field, Verdict] = {}
-    wanted_values: dict[Field, Value] = {}
+    wanted: dict[Field, Value] = {}
     for name, side in sides.items():
-        wanted = project(draft.meeting, name, side.capability, _last_shown(side))
-        if wanted is None or name in frozen:
+        value = project(draft.meeting, name, side.capability, _last_shown(side))
+        if value is None or name in frozen:
             continue
-        settled = _settled_pair(side, wanted, agreement.get(name))
+        settled = _settled_pair(side, value, agreement.get(name))
         if settled is not None:
             agreement[name] = settled
             held.pop(name, None)
             continue
-        _note_shown(agreement, name, side)
-        if _nothing_to_say(draft.meeting, name, side, ref, agreement.get(name)):
+        _note_shown(agreement, side)
+        if _nothing_to_say(draft, side, agreement.get(name)):
             held.pop(name, None)
             continue
-        wanted_values[name] = wanted
-        verdicts[name] = _verdict(draft, name, side, ref, observation, capabilities, policy, rules, now)
-        if verdicts[name].how != "hold" and _loops(ref, name, wanted, now):
+        verdict = _verdict(draft, side, value)
+        if verdict.how != "hold" and _loops(ref, name, value, draft.now):
             frozen[name] = "written back and forth; a person has to look"
             draft.entries.append(Entry(EntryKind.LOOP_FROZEN, ref.connection, frozen[name], name))
-            draft.questions.append(Question(ref.connection, name, wanted, side.seen))
-            del verdicts[name]
-    held = _holds(held, verdicts, wanted_values, now)
-    for name in held:
-        draft.look_again(held[name].until)
+            draft.questions.append(Question(ref.connection, name, value, side.seen))
+            continue
+        wanted[name], verdicts[name] = value, verdict
+    held = _holds(held, verdicts, wanted, draft.now)
+    for hold_of_field in held.values():
+        draft.look_again(hold_of_field.until)
     draft.refs[ref.connection] = replace(ref, agreement=agreement, held=held, frozen=frozen, hold=None)
-    _plan_write(draft, draft.refs[ref.connection], verdicts, capabilities, sides)
+    _plan_write(draft, ref, verdicts, sides)
 
 
 def _last_shown(side: Side) -> Value | None:
@@ -112,112 +103,82 @@ def _settled_pair(side: Side, wanted: Value, agreed: Agreed | None) -> Agreed | 
     return None
 
 
-def _note_shown(agreement: dict[Field, Agreed], name: Field, side: Side) -> None:
+def _note_shown(agreement: dict[Field, Agreed], side: Side) -> None:
     # What they show was weighed in this round, whether it won or lost: it is no news next time.
     if side.seen is None or side.invented:
         return
-    agreed = agreement.get(name)
-    agreement[name] = Agreed(agreed.ours if agreed else None, side.seen)
+    agreed = agreement.get(side.field)
+    agreement[side.field] = Agreed(agreed.ours if agreed else None, side.seen)
 
 
-def _nothing_to_say(
-    meeting: Meeting,
-    name: Field,
-    side: Side,
-    ref: Ref,
-    agreed: Agreed | None,
-) -> bool:
+def _nothing_to_say(draft: Draft, side: Side, agreed: Agreed | None) -> bool:
     """Tell whether a difference is no matter for this record."""
-    source = meeting.provenance.get(name)
-    if source is not None and source.derived and source.connection == ref.connection:
+    source = draft.meeting.provenance.get(side.field)
+    if source is not None and source.derived and source.connection == side.connection:
         return True
     if side.capability.readable:
         # Never shown (redacted, cut, not in the list): no information, so nothing to correct either.
         return agreed is None or agreed.theirs is None
     # Carried values cannot be added to records that others made and nobody can change.
-    return ref.origin is Origin.FOUND and side.capability.updatable is Updatable.NEVER
+    return side.ref.origin is Origin.FOUND and side.capability.updatable is Updatable.NEVER
 
 
-def _verdict(
-    draft: Draft,
-    name: Field,
-    side: Side,
-    ref: Ref,
-    observation: Observation | None,
-    capabilities: Capabilities,
-    policy: Policy,
-    rules: Rules,
-    now: datetime,
-) -> Verdict:
-    meeting = draft.meeting
-    refused = _refusal(meeting, name, side.capability)
-    if refused:
-        return hold(refused)
-    if observation is not None and observation.read_only:
-        return hold(observation.read_only)
-    private = _withheld(meeting, name, ref, policy)
-    if private:
-        return hold(private)
-    if observation is not None and name in observation.fixed:
-        return hold(observation.fixed[name])
-    told = ref.held.get(name)
-    wanted = digest(project(meeting, name, side.capability, _last_shown(side)))
-    if told and told.imposed and told.digest == wanted and (told.until is None or now < told.until):
+def _verdict(draft: Draft, side: Side, wanted: Value) -> Verdict:
+    """Decide how a differing field can reach the record: update, replace, or hold with a reason."""
+    forbidden = _forbidden(draft, side)
+    if forbidden:
+        return hold(forbidden)
+    told = side.ref.held.get(side.field)
+    if (
+        told
+        and told.imposed
+        and told.digest == digest(wanted)
+        and (told.until is None or draft.now < told.until)
+    ):
         return Verdict("hold", told.reason, told.until, imposed=True)
-    in_place = _in_place(meeting, side, rules, now)
-    if in_place.how == "update":
+    in_place = _in_place(draft, side)
+    if in_place.how == "update" or _replace_refusal(draft, side.ref):
         return in_place
-    return in_place if _replace_refusal(ref, capabilities, rules, meeting, now) else REPLACE
+    return REPLACE
 
 
-def _refusal(meeting: Meeting, name: Field, capability: FieldCapability) -> str | None:
-    value = capability.source(meeting) if capability.source else meeting.values.get(name)
-    return capability.refuse(value) if value is not None else None
-
-
-def _withheld(meeting: Meeting, name: Field, ref: Ref, policy: Policy) -> str | None:
-    """Keep what a connection showed as private from the others, unless it may be shared."""
-    source = meeting.provenance.get(name)
-    if source is None or source.connection == ref.connection or meeting.origin != source.connection:
-        return None
-    rules = policy.connections.get(source.connection)
-    if meeting.visibility.value == "private" and not (rules and rules.share_private):
+def _forbidden(draft: Draft, side: Side) -> str | None:
+    """Say why this value must not, or cannot, be written to this record by any means."""
+    capability, shown = side.capability, side.observation
+    value = capability.source(draft.meeting) if capability.source else draft.meeting.values.get(side.field)
+    refused = capability.refuse(value) if value is not None else None
+    if refused:
+        return refused
+    if shown is not None and shown.read_only:
+        return shown.read_only
+    source = draft.meeting.provenance.get(side.field)
+    if source is not None and source.connection != side.connection and draft.keeps_private(source.connection):
         return f"private at {source.connection}"
-    return None
+    return shown.fixed.get(side.field) if shown is not None else None
 
 
-def _in_place(meeting: Meeting, side: Side, rules: Rules, now: datetime) -> Verdict:
-    when, schedule = side.capability.updatable, meeting.schedule
+def _in_place(draft: Draft, side: Side) -> Verdict:
+    when, schedule = side.capability.updatable, draft.meeting.schedule
     if when is Updatable.NEVER:
         return hold("cannot be changed there")
-    if not rules.may_update:
+    if not draft.rules(side.connection).may_update:
         return hold("updates are switched off for this connection")
     if when is Updatable.BEFORE_START and schedule is not None:
         known = side.before if isinstance(side.before, Schedule) else schedule
-        if now >= min(known.start, schedule.start):
+        if draft.now >= min(known.start, schedule.start):
             return hold("cannot be changed there once the meeting has started")
-    if when is Updatable.AFTER_END and schedule is not None and now < schedule.end:
+    if when is Updatable.AFTER_END and schedule is not None and draft.now < schedule.end:
         return hold("can only be changed there after the meeting", schedule.end)
     return UPDATE
 
 
-def _replace_refusal(
-    ref: Ref, capabilities: Capabilities, rules: Rules, meeting: Meeting, now: datetime
-) -> str | None:
-    if capabilities.replace is not Ownership.OWN or ref.origin is not Origin.CREATED:
+def _replace_refusal(draft: Draft, ref: Ref) -> str | None:
+    rules = draft.rules(ref.connection)
+    if draft.capabilities[ref.connection].replace is not Ownership.OWN or ref.origin is not Origin.CREATED:
         return "only records we created can be replaced"
     if not (rules.replace and rules.may_create and rules.may_delete):
         return "replacing is switched off for this connection"
-    if ref.irreplaceable:
-        return ref.irreplaceable
-    schedule = meeting.schedule
-    if schedule is None:
-        return "no schedule"
-    if capabilities.create is Creatable.PAST and now < schedule.end + capabilities.create_margin:
-        return "cannot be created there before the meeting has ended"
-    if capabilities.create is Creatable.FUTURE and now >= schedule.start:
-        return "cannot be created there once the meeting has started"
-    return None
+    return ref.irreplaceable or draft.too_early_or_late(ref.connection)
 
 
 def _loops(ref: Ref, name: Field, wanted: Value, now: datetime) -> bool:
@@ -246,17 +207,13 @@ def _holds(
 
 
 def _plan_write(
-    draft: Draft,
-    ref: Ref,
-    verdicts: dict[Field, Verdict],
-    capabilities: Capabilities,
-    sides: dict[Field, Side],
+    draft: Draft, ref: Ref, verdicts: Mapping[Field, Verdict], sides: Mapping[Field, Side]
 ) -> None:
     changed = frozenset(n for n, v in verdicts.items() if v.how != "hold")
     if not changed:
         return
     shown = {n: v for n, s in sides.items() if (v := _last_shown(s)) is not None}
-    values = projection(draft.meeting, capabilities, shown)
+    values = projection(draft.meeting, draft.capabilities[ref.connection], shown)
     if any(v.how == "replace" for v in verdicts.values()):
         write = PlannedWrite(ref.connection, Operation.CREATE, values, changed, replaces=ref.external_id)
     else:

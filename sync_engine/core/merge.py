@@ -34,6 +34,7 @@ class Side:
     this side would show if its change were the only one.
     """
 
+    field: Field
     ref: Ref
     capability: FieldCapability
     standing: Standing
@@ -97,7 +98,7 @@ def stand(
     if seen is not None and standing in {Standing.EDITED, Standing.FIRST}:
         current = meeting.values.get(name) if standing is Standing.EDITED else None
         alone = capability.normalise(apply_edit(name, current, before, seen))
-    return Side(ref, capability, standing, seen, agreed, we_changed, observation, invented, alone)
+    return Side(name, ref, capability, standing, seen, agreed, we_changed, observation, invented, alone)
 
 
 def settle_field(

@@ -6,7 +6,7 @@ never with another connection, and no clocks of two systems are compared.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -47,30 +47,30 @@ def reconcile(
     Source: design §5.
     """
     live = [name for name in sorted(policy.connections) if name in capabilities and name not in busy]
-    draft = Draft(meeting, dict(refs))
     shown = {n: o for n in live if isinstance(o := observations.get(n), Observation)}
-    _recognise_returned(draft, shown)
-    sides = _merge_fields(draft, shown, capabilities, policy, live)
-    _mark_visibility(draft, shown)
+    draft = Draft(meeting, dict(refs), shown, capabilities, policy, now, new_ref_id)
+    _recognise_returned(draft)
+    sides = _merge_fields(draft, live)
+    _mark_visibility(draft)
     gone = {n for n in live if isinstance(observations.get(n), Missing)}
-    settle_absences(draft, gone, sides, policy, now)
+    settle_absences(draft, gone, sides)
     _revive_when_edited(draft, sides)
     if draft.meeting.status is Status.CANCELLED:
-        plan_deletions(draft, live, shown, capabilities, policy, now)
+        plan_deletions(draft, live)
     else:
         # Who issues join links comes first: others wait for the link rather than be made without it.
         for name in sorted(live, key=lambda n: not issues_links(capabilities[n])):
             ref = draft.refs.get(name)
             if ref is not None and ref.is_live:
-                settle_ref(draft, ref, shown.get(name), sides[name], capabilities[name], policy, now)
+                settle_ref(draft, ref, sides[name])
             else:
-                plan_record(draft, name, shown, capabilities, policy, now, new_ref_id)
+                plan_record(draft, name)
     return _finish(draft, meeting)
 
 
-def _recognise_returned(draft: Draft, shown: Mapping[str, Observation]) -> None:
+def _recognise_returned(draft: Draft) -> None:
     """Take a record that was gone and is shown again for restored by a person."""
-    back = [n for n in shown if (r := draft.refs.get(n)) and r.state is RefState.GONE and r.external_id]
+    back = [n for n in draft.shown if (r := draft.refs.get(n)) and r.state is RefState.GONE and r.external_id]
     for name in back:
         draft.refs[name] = replace(draft.refs[name], state=RefState.LINKED, hold=None)
     for name in back:
@@ -78,13 +78,7 @@ def _recognise_returned(draft: Draft, shown: Mapping[str, Observation]) -> None:
             _revive(draft, name, "the record is back")
 
 
-def _merge_fields(
-    draft: Draft,
-    shown: Mapping[str, Observation],
-    capabilities: Mapping[str, Capabilities],
-    policy: Policy,
-    live: list[str],
-) -> dict[str, dict[Field, Side]]:
+def _merge_fields(draft: Draft, live: Sequence[str]) -> dict[str, dict[Field, Side]]:
     """Merge every field over all sides into the canonical meeting; give the sides as they stood."""
     revision = draft.meeting.revision + 1
     sides: dict[str, dict[Field, Side]] = {name: {} for name in live}
@@ -93,15 +87,15 @@ def _merge_fields(
         ref = draft.refs.get(name)
         if ref is None or not ref.is_live:
             continue
-        for wanted, capability in capabilities[name].fields.items():
-            sides[name][wanted] = stand(before, wanted, capability, ref, shown.get(name))
+        for wanted, capability in draft.capabilities[name].fields.items():
+            sides[name][wanted] = stand(before, wanted, capability, ref, draft.shown.get(name))
     values: dict[Field, Value] = dict(before.values)
     provenance = dict(before.provenance)
     for wanted in Field:
         taking_part = [s[wanted] for s in sides.values() if wanted in s]
         if not any(s.standing in {Standing.EDITED, Standing.FIRST} for s in taking_part):
             continue
-        settled = settle_field(before, wanted, taking_part, policy, revision)
+        settled = settle_field(before, wanted, taking_part, draft.policy, revision)
         if settled.value is not None and settled.provenance is not None:
             values[wanted], provenance[wanted] = settled.value, settled.provenance
         draft.entries += settled.entries
@@ -127,10 +121,11 @@ def _note_losers(draft: Draft, name: Field, losers: frozenset[str], questions: t
         )
 
 
-def _mark_visibility(draft: Draft, shown: Mapping[str, Observation]) -> None:
+def _mark_visibility(draft: Draft) -> None:
     """A meeting is private when the connection it was born at marks it so."""
-    origin = shown.get(draft.meeting.origin)
-    if origin is not None:
+    origin = draft.shown.get(draft.meeting.origin)
+    # A list row that hides things may hide this too.
+    if origin is not None and origin.complete:
         visibility = Visibility.PRIVATE if origin.private else Visibility.OPEN
         if visibility is not draft.meeting.visibility:
             draft.meeting = replace(draft.meeting, visibility=visibility)

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from sync_engine.demo.play import run_demo
+from sync_engine.errors import ConfigurationError
 
 
 def main() -> int:
@@ -20,7 +21,10 @@ def main() -> int:
         "--keep", type=Path, metavar="DIR", help="keep configuration and store in this folder"
     )
     chosen = parser.parse_args()
-    return run_demo(Console(), pause=chosen.pause, seed=chosen.seed, keep=chosen.keep)
+    try:
+        return run_demo(Console(), pause=chosen.pause, seed=chosen.seed, keep=chosen.keep)
+    except ConfigurationError as error:
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

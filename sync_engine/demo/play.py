@@ -10,7 +10,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from sync_engine.demo.explanation import explain
+from sync_engine.demo.explanation import show_life
+from sync_engine.demo.plain import never_fail
 from sync_engine.demo.screen import Screen
 from sync_engine.demo.sides import Row
 from sync_engine.demo.stage import OPENING, Act, Stage, staged
@@ -26,6 +27,7 @@ from sync_engine.demo.story import (
     edits,
     row_of,
 )
+from sync_engine.errors import ConfigurationError
 from sync_engine.observability import configure_logging
 
 
@@ -33,9 +35,14 @@ def run_demo(console: Console, *, pause: bool = False, seed: int = 7, keep: Path
     """Play the demo and give the exit code: 0 when everything it shows is true, else 1.
 
     ``pause`` waits for Enter between the acts, on a terminal. ``seed`` varies ids and links. ``keep`` is a
-    folder for the configuration and the store; without it they lie in a temporary one, which is removed.
+    new or empty folder for the configuration and the store; without it they lie in a temporary one, which is
+    removed.
+
+    Raises:
+        ConfigurationError: the folder to keep them in already holds something.
     """
     configure_logging(level="error")
+    never_fail(console.file)
     with _folder(keep) as folder:
         return asyncio.run(_Play(Screen(console, pause), keep).run(folder, seed))
 
@@ -44,6 +51,8 @@ def run_demo(console: Console, *, pause: bool = False, seed: int = 7, keep: Path
 def _folder(keep: Path | None) -> Iterator[Path]:
     if keep is not None:
         keep.mkdir(parents=True, exist_ok=True)
+        if any(keep.iterdir()):
+            raise ConfigurationError(f"{keep} already holds something; name a folder that is new or empty")
         yield keep.resolve()
         return
     with tempfile.TemporaryDirectory(prefix="sync-engine-demo-") as folder:
@@ -100,7 +109,7 @@ class _Play:
 
     def _explanation(self, stage: Stage) -> None:
         self.screen.act(4, QUIET_HOUR, "Why did the panel interview move?")
-        explain(self.screen, stage, row_of(stage, EXPLAINED))
+        show_life(self.screen, stage, row_of(stage, EXPLAINED))
 
     async def _evening(self, stage: Stage) -> None:
         screen = self.screen

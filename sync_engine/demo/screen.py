@@ -124,7 +124,8 @@ class Screen:
             TextColumn("{task.fields[count]}"),
         )
         self.console.print()
-        with Progress(*columns, console=self.console, disable=not self.console.is_terminal) as shown:
+        is_seen = self.console.is_terminal
+        with Progress(*columns, console=self.console, disable=not is_seen) as shown:
             bars = {
                 phase: shown.add_task(word, total=expected if phase == "pull" else None, count="")
                 for phase, (word, _) in _PHASES.items()
@@ -137,6 +138,8 @@ class Screen:
 
             yield heard
             _complete(shown, bars, tally)
+        if is_seen:
+            self.console.print()
 
     def holdings(self, holdings: Iterable[tuple[str, int, str]]) -> None:
         """List how many meetings each side has on its own, and where it listens."""
@@ -148,17 +151,20 @@ class Screen:
     def board(self, rows: Sequence[Row], *, legend: bool = True) -> None:
         """Show what each side holds of each meeting."""
         table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
-        table.add_column("Day", no_wrap=True, style="dim", min_width=7)
-        table.add_column("Meeting", no_wrap=True, overflow="ellipsis")
-        for name in TITLES:
-            table.add_column(self._title(name), no_wrap=True, min_width=max(7, len(self._title(name))) + 1)
+        table.add_column("Day", no_wrap=True, style="dim", min_width=6)
+        widths = {name: max(7, len(self.title(name))) for name in TITLES}
+        room = self.console.width - 2 - 7 - 1 - sum(width + 1 for width in widths.values())
+        longest = None if self._is_wide else room
+        table.add_column("Meeting", no_wrap=True, overflow="ellipsis", max_width=longest)
+        for name, width in widths.items():
+            table.add_column(self.title(name), no_wrap=True, min_width=width)
         day = ""
         for row in rows:
             today = local(row.start, "%a %d") if row.start else ""
             title = Text(row.meeting.title, style="strike dim" if row.is_cancelled else "")
             table.add_row("" if today == day else today, title, *(self._cell(row.cells[n]) for n in TITLES))
             day = today
-        self.show(table, above=1, below=1)
+        self.show(table, below=1)
         if legend:
             self._legend([cell for row in rows for cell in row.cells.values()])
 
@@ -166,7 +172,7 @@ class Screen:
         words = _WORDS.get(cell.mark, "")
         if cell.record is not None:
             words = self._in_short(cell.record["start"], cell.record["end"], len(cell.record["participants"]))
-        elif cell.until is not None and self._is_wide:
+        elif cell.mark is Mark.LATER and cell.until is not None and self._is_wide:
             words = local(cell.until, "%a %H:%M")
         return Text(f"{self._signs.get(cell.mark, '')} {words}".strip(), style=_STYLES[cell.mark])
 
@@ -193,7 +199,7 @@ class Screen:
         """List what people did."""
         table = _grid()
         for edit in edits:
-            table.add_row(Text(edit.who, style="bold"), Text(self._title(edit.side), style="cyan"), edit.what)
+            table.add_row(Text(edit.who, style="bold"), Text(self.title(edit.side), style="cyan"), edit.what)
         self.show(table, above=1)
 
     def summary(self, act: Act) -> None:
@@ -204,14 +210,14 @@ class Screen:
             "created": did.created,
             "updated": did.updated,
             "deleted": did.deleted,
-            "conflicts decided": did.conflicts,
+            f"conflict{'s' if did.conflicts > 1 else ''} decided": did.conflicts,
         }
         parts = [f"[bold]{n}[/] {word}" for word, n in counts.items() if n or word == "records seen"]
         self.say(" · ".join([*parts, f"{did.duration_ms / 1000:.1f} s"]))
         table = _grid()
         for name, methods in act.asked.items():
             verbs = ", ".join(f"{number} {verb}" for verb, number in sorted(methods.items()))
-            table.add_row(f"[cyan]{self._title(name)}[/]", f"[dim]{verbs}[/]")
+            table.add_row(f"[cyan]{self.title(name)}[/]", f"[dim]{verbs}[/]")
         self.show(table, left=4, below=1)
 
     def journal(self, act: Act, board: Board) -> None:
@@ -219,18 +225,16 @@ class Screen:
         for title, lines in told(act.journal, board):
             self.show(Text(title, style="bold"), above=1)
             self.lines(lines)
+        self.console.print()
         if any(entry.cause == REPLACED for entry in act.journal):
-            self.console.print()
-            self.say(
-                "[dim]replaced: that API changes no meeting, so the engine’s own record was made anew[/]"
-            )
+            self.say("[dim]replaced: that API changes no meeting, so our own record was made anew[/]\n")
 
     def lines(self, lines: Iterable[Line]) -> None:
         """List what happened where."""
         table = _grid()
-        width = max(len(self._title(name)) for name in TITLES)
+        width = max(len(self.title(name)) for name in TITLES)
         for side, line in lines:
-            table.add_row(Text(f"{self._title(side):<{width}}", style="cyan"), Text(line))
+            table.add_row(Text(f"{self.title(side):<{width}}", style="cyan"), Text(line))
         self.show(table, left=4)
 
     def held(self, rows: Iterable[Row]) -> None:
@@ -238,7 +242,7 @@ class Screen:
         for row in rows:
             for name, cell in row.cells.items():
                 if cell.mark is Mark.PARTLY:
-                    what = f"{row.meeting.title}, {self._title(name)}: {'; '.join(cell.why)}"
+                    what = f"{row.meeting.title}, {self.title(name)}: {'; '.join(cell.why)}"
                     self.say(f"[yellow]held[/]  {escape(what)}")
 
     def claims(self, results: Sequence[tuple[str, bool]]) -> None:
@@ -270,7 +274,8 @@ class Screen:
         if kept:
             self.say(f"[dim]Kept: the configuration and the engine’s store, in {escape(kept)}[/]")
 
-    def _title(self, name: str) -> str:
+    def title(self, name: str) -> str:
+        """Give the name of a side, short where there is little room."""
         title = TITLES.get(name, name)
         return title if self._is_wide or not title else title.split()[-1]
 

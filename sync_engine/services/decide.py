@@ -6,7 +6,7 @@ Every decision changes our side only; the next sync carries it to the providers.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -77,6 +77,21 @@ async def exclusively(engine: Engine, channel: Channel) -> AsyncIterator[HeldLea
         yield lease
 
 
+def _channels_asked(engine: Engine, tenant: Tenant, conflict: ConflictRow) -> list[Channel]:
+    """Name the connections that are asked about the same field of the same meeting."""
+    with engine.store.reading() as uow:
+        rivals = uow.conflicts.open_of_meetings([conflict.meeting_id])
+    names = {connection_name(c.connection_id) for c in rivals if c.field is conflict.field}
+    return [tenant.channels[name] for name in sorted(names) if name in tenant.channels]
+
+
+@asynccontextmanager
+async def _all_exclusively(engine: Engine, channels: Sequence[Channel]) -> AsyncIterator[list[HeldLease]]:
+    # Always in the order of their names, so that two decisions at once cannot wait for each other.
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(exclusively(engine, channel)) for channel in channels]
+
+
 def load_meeting(uow: UnitOfWork, meeting_id: str) -> MeetingRow:
     """Load and lock a meeting. Raises ConfigurationError when it is not there any more."""
     row = uow.meetings.load([meeting_id], lock=True).get(meeting_id)
@@ -97,9 +112,10 @@ async def resolve_conflict(engine: Engine, conflict_id: str, side: Side) -> Deci
             "this conflict has been decided already; sync-engine conflicts lists open ones"
         )
     tenant, channel = channel_of(engine, known.connection_id)
-    async with exclusively(engine, channel) as lease:
+    async with _all_exclusively(engine, _channels_asked(engine, tenant, known)) as leases:
         with engine.store.transaction() as uow:
-            lease.check(uow)
+            for lease in leases:
+                lease.check(uow)
             row = load_meeting(uow, known.meeting_id)
             refs = {r.connection_id: r for r in uow.refs.of_meetings([row.id]).get(row.id, [])}
             rivals = [c for c in uow.conflicts.open_of_meetings([row.id]) if c.field is known.field]
@@ -114,7 +130,7 @@ async def resolve_conflict(engine: Engine, conflict_id: str, side: Side) -> Deci
             for each in decided:
                 ref = refs.get(each.connection_id)
                 if ref is not None:
-                    _thaw(engine, tenant, row, ref, each, took=side is Side.THEIRS and each is conflict)
+                    _thaw(tenant, row, ref, each, took=side is Side.THEIRS and each is conflict)
             uow.refs.save([refs[c.connection_id] for c in decided if c.connection_id in refs])
             uow.conflicts.resolve([c.id for c in decided], side.value, engine.now())
             uow.meetings.mark_dirty([row.id])
@@ -151,9 +167,7 @@ def _take_theirs(
     uow.meetings.save([row], engine.now())
 
 
-def _thaw(
-    engine: Engine, tenant: Tenant, row: MeetingRow, ref: RefRow, conflict: ConflictRow, *, took: bool
-) -> None:
+def _thaw(tenant: Tenant, row: MeetingRow, ref: RefRow, conflict: ConflictRow, *, took: bool) -> None:
     """Let a field take part again, agreed so that reconciling does what was decided.
 
     What the person saw counts as shown: an edit made there since is an edit, and asked about if need be.

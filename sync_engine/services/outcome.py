@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sync_engine.core.creation import asked_digest
+from sync_engine.core.deletion import DELETION_ASKED
 from sync_engine.core.fields import digest
 from sync_engine.core.plan import Entry, EntryKind
 from sync_engine.core.ports import Observation, Operation, Written
@@ -159,7 +160,8 @@ def _with_hold(ref: Ref, row: OutboxRow, reason: str, now: datetime, until: date
     if row.replaces:
         return replace(ref, irreplaceable=reason)
     since = ref.hold.since if ref.hold and ref.hold.reason == reason else now
-    return replace(ref, hold=RecordHold(HoldKind.HELD, reason, since, until, asked_digest(row.values)))
+    asked = DELETION_ASKED if row.operation is Operation.DELETE else asked_digest(row.values)
+    return replace(ref, hold=RecordHold(HoldKind.HELD, reason, since, until, asked))
 
 
 def adopt(

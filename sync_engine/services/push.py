@@ -207,7 +207,7 @@ class Pusher:
                 case OutcomeUnknownError():
                     uow.outbox.unknown([row.id], describe(error), now)
                 case RateLimitedError():
-                    uow.outbox.fail([row.id], describe(error), error.retry_at, unseal=True)
+                    uow.outbox.delay([row.id], describe(error), error.retry_at)
                 case CredentialsError():
                     uow.outbox.fail([row.id], describe(error), now, unseal=True)
                 case RefusedError():

@@ -88,7 +88,7 @@ def standing_of(engine: Engine, tenant: Tenant) -> Standing:
             standing.meetings += count.meetings
             if count.status.value == "cancelled":
                 standing.cancelled += count.meetings
-        standing.unsettled = uow.meetings.count_unsettled(tenant.name)
+        standing.unsettled = uow.meetings.count_unsettled(tenant.name, engine.now())
         standing.quarantined = uow.quarantine.count(tenant.name)
         standing.open_conflicts = uow.conflicts.count_open(tenant.name)
         standing.open_reviews = uow.reviews.count_open(tenant.name)
@@ -123,6 +123,11 @@ def _count_writes(uow: UnitOfWork, engine: Engine, tenant: Tenant, standing: Sta
             connection.parked += count.rows
         else:
             connection.waiting += count.rows
+    for connection_id, rows in uow.outbox.postponed(tenant.name, engine.now()).items():
+        postponed = standing.connections.get(connection_id.partition("/")[2])
+        if postponed is not None:
+            postponed.deferred += rows
+            postponed.waiting -= rows
     for name, connection in standing.connections.items():
         cap = tenant.channels[name].adapter.capabilities.daily_cap
         if cap is not None:

@@ -202,13 +202,17 @@ class Meetings(Repository):
         query = sa.select(meetings).where(meetings.c.workspace == workspace, meetings.c.id > after, wanted)
         return list(self._rows(query.order_by(meetings.c.id).limit(limit)))
 
-    def count_unsettled(self, workspace: str) -> int:
-        """Count meetings that are in line, or for which a write is still wanted."""
-        waiting = sa.exists().where(
-            outbox.c.meeting_id == meetings.c.id, in_states(outbox.c.state, OPEN_STATES)
+    def count_unsettled(self, workspace: str, now: datetime) -> int:
+        """Count meetings that are in line, or for which a write is still wanted that could be made now.
+
+        A write nobody has tried yet and that only waits for its time (tomorrow's quota) does not count.
+        """
+        waits = sa.and_(outbox.c.state == "ready", outbox.c.not_before > now)
+        wanted = sa.exists().where(
+            outbox.c.meeting_id == meetings.c.id, in_states(outbox.c.state, OPEN_STATES), sa.not_(waits)
         )
         query = sa.select(sa.func.count()).where(
-            meetings.c.workspace == workspace, sa.or_(meetings.c.dirty == sa.true(), waiting)
+            meetings.c.workspace == workspace, sa.or_(meetings.c.dirty == sa.true(), wanted)
         )
         return int(self._connection.execute(query).scalar_one())
 

@@ -399,6 +399,17 @@ class Outbox(Repository):
             last_error=None,
         )
 
+    def delay(self, row_ids: Collection[str], reason: str, not_before: datetime) -> None:
+        """Let writes wait that a provider's limit turned away untouched; they are decided anew then."""
+        self._change(
+            row_ids,
+            state=OutboxState.READY.value,
+            sealed=None,
+            sealed_at=None,
+            last_error=storable_text(reason),
+            not_before=not_before,
+        )
+
     def postpone(self, row_ids: Collection[str], not_before: datetime) -> None:
         """Let writes wait (a quota is spent) without counting it as a failure."""
         self._change(row_ids, not_before=not_before)
@@ -437,6 +448,16 @@ class Outbox(Repository):
             OutboxCount(connection_id, _STATES[state], _OPERATIONS[operation], rows, first)
             for connection_id, state, operation, rows, first in self._connection.execute(query)
         ]
+
+    def postponed(self, workspace: str, now: datetime) -> dict[str, int]:
+        """Count writes that only wait for their time, by connection."""
+        query = (
+            sa.select(outbox.c.connection_id, sa.func.count())
+            .where(outbox.c.workspace == workspace, in_states(outbox.c.state, ("ready",)))
+            .where(outbox.c.not_before > now)
+            .group_by(outbox.c.connection_id)
+        )
+        return {connection_id: rows for connection_id, rows in self._connection.execute(query)}
 
     def prune(self, before: datetime) -> int:
         """Forget finished rows that are older; gives how many."""

@@ -128,6 +128,7 @@ class BadDayLaws(Side):
     async def test_a_sweep_that_failed_covers_nothing_it_did_not_read(self, bench: Bench) -> None:
         for number in range(self.crowd):
             await self.book(bench, number)
+        scopes = {s.external_id: s.scope for s in await bench.sightings()}
         fault = Fault(method="GET|POST", path=self.list_path, status=500, skip=1, times=None)
         bench.sandbox.faults.append(fault)
         covered: set[str] = set()
@@ -144,7 +145,8 @@ class BadDayLaws(Side):
 
         assert fault.struck
         assert problems
-        assert len({s.external_id for s in seen}) < self.crowd or not covered
+        missed = scopes.keys() - {sighting.external_id for sighting in seen}
+        assert not covered & {scopes[external_id] for external_id in missed}
 
     @pytest.mark.parametrize("body", [b"<html>busy</html>", b'{"half": ', b"", b"[]", b"null", b'"text"'])
     async def test_an_answer_that_is_not_what_was_documented_is_named_as_such(
@@ -210,6 +212,20 @@ class BadDayLaws(Side):
         assert {ids[0], ids[2]} <= good
         assert ids[1] not in good
         assert ids[1] in bad
+
+    async def test_a_row_that_names_no_record_is_not_passed_over_in_silence(self, bench: Bench) -> None:
+        ids = [await self.book(bench, number) for number in range(3)]
+        scope = next(s.scope for s in await bench.sightings() if s.external_id == ids[1])
+        bench.sandbox.faults.append(
+            Fault(path=self.list_path, rewrite=row_breaker(ids[1], lose_identity), times=None)
+        )
+
+        pages = await bench.pages()
+
+        assert {ids[0], ids[2]} <= {s.external_id for page in pages for s in page.sightings}
+        is_reported = any(page.problems for page in pages)
+        is_covered = any(scope in page.covered for page in pages)
+        assert is_reported or not is_covered
 
     async def test_the_canary_is_one_request_and_names_a_stable_account(self, bench: Bench) -> None:
         first = await bench.adapter.canary()
@@ -311,6 +327,11 @@ def retry_after(form: str, now: datetime, seconds: int) -> str:
     if form == "http date":
         return format_datetime(moment, usegmt=True)
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if form == "iso moment" else str(seconds)
+
+
+def lose_identity(row: dict[str, Any]) -> None:
+    for key in ("id", "uuid"):
+        row.pop(key, None)
 
 
 def is_row(node: Any) -> bool:

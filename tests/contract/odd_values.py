@@ -9,7 +9,11 @@ from hypothesis import strategies as st
 from sync_engine.core.meeting import Field, Participant, Response, Schedule, Value, participants
 from tests.contract.bench import START
 
-texts = st.text(max_size=12_000)
+# Long enough for every limit to cut them, with blanks and line ends wherever the cut may fall.
+long_texts = st.sampled_from(["a ", "ab ", "abc\n", "a\r\n", "a\r\r\n", "x", "  \n", "\u00a0a"]).map(
+    lambda part: part * (12_000 // len(part))
+)
+texts = st.text(max_size=500) | long_texts
 moments = st.integers(-600_000_000, 2_000_000_000).map(lambda seconds: START + timedelta(seconds=seconds))
 schedules = st.builds(
     lambda start, seconds, zone, assumed: Schedule.timed(
