@@ -172,7 +172,10 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whose account the credentials open: the canary of a run. ``account_id`` is stable, no secret."""
+    """Whose account the credentials open: the canary of a run.
+
+    ``account_id`` is stable and no secret; empty where the provider names no account.
+    """
 
     account_id: str
     label: str = ""

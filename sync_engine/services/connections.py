@@ -40,7 +40,7 @@ async def recognise(engine: Engine, channel: Channel, run: Run) -> bool:
         row = uow.connections.get(channel.id)
     if row is None:
         return True
-    if row.identity is not None and row.identity != identity.account_id:
+    if row.identity and identity.account_id and row.identity != identity.account_id:
         reason = (
             "the credentials now open another account; restore the old ones, "
             "or give the new account a connection of its own"
@@ -48,7 +48,7 @@ async def recognise(engine: Engine, channel: Channel, run: Run) -> bool:
         run.fail(channel.name, reason, unreachable=True)
         log.error("identity_changed", connection_id=channel.id)
         return False
-    if row.identity is None or row.state is not ConnectionState.OK:
+    if (identity.account_id and not row.identity) or row.state is not ConnectionState.OK:
         with engine.store.transaction() as uow:
             uow.connections.recognise(channel.id, identity.account_id)
             uow.connections.resume(channel.id)

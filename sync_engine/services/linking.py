@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from sync_engine.core.birth import meeting_from
 from sync_engine.core.matching import NEARLY_SAME_START, Holding, Known, Match, Outcome, match
@@ -51,12 +51,13 @@ def take_in(
     if not fresh:
         return
     uow.connections.lock_workspace(tenant.name)
-    nearby = _nearby(uow, tenant, channel, fresh)
+    nearby = _ByStart(_nearby(uow, tenant, channel, fresh))
+    ties: list[Tie] = []
     taken: set[str] = set()
     born: list[Observation] = []
     asking: set[str] = set()
     for observation in fresh:
-        near = [n for n in _near(nearby, observation) if n.row.id not in taken]
+        near = [n for n in nearby.near(observation) if n.row.id not in taken]
         found = match(observation, [n.known for n in near], grows_twins=channel.adapter.capabilities.twins)
         chosen = next((n for n in near if n.row.id == found.meeting_id), None)
         if found.outcome is Outcome.SEPARATE or chosen is None:
@@ -66,16 +67,11 @@ def take_in(
             _ask(uow, engine, tenant, channel, observation, found)
         else:
             taken.add(chosen.row.id)
-            with uow.savepoint():
-                tie(uow, engine, channel, observation, chosen.row, chosen.ref, found.evidence, run)
+            ties += bind(uow, engine, channel, observation, chosen.row, chosen.ref, found.evidence, run)
+    _keep(uow, engine, channel, ties, run)
     asked = {o.external_id for o in fresh if o.external_id in reviews} - asking
     uow.reviews.withdraw(channel.id, asked)
     give_birth(uow, engine, tenant, channel, born, run)
-
-
-def _starts_near(row: MeetingRow, start: datetime) -> bool:
-    schedule = row.meeting.schedule
-    return schedule is not None and abs(schedule.start - start) <= NEARLY_SAME_START
 
 
 def _in_window(observation: Observation, window: Window) -> bool:
@@ -121,11 +117,27 @@ def _holding(ref: RefRow | None) -> Holding:
     return Holding.OURS if ref.ref.origin is Origin.CREATED else Holding.THEIRS
 
 
-def _near(nearby: Iterable[Nearby], observation: Observation) -> list[Nearby]:
-    schedule = observation.values.get(Field.SCHEDULE)
-    if not isinstance(schedule, Schedule):
-        return []
-    return [n for n in nearby if n.row.id in observation.marks or _starts_near(n.row, schedule.start)]
+class _ByStart:
+    """The meetings near a page of records, by start: a busy page has hundreds of each."""
+
+    def __init__(self, nearby: Sequence[Nearby]) -> None:
+        self._by_id = {n.row.id: n for n in nearby}
+        timed = [(s.start, n) for n in nearby if (s := n.row.meeting.schedule) is not None]
+        timed.sort(key=lambda pair: (pair[0], pair[1].row.id))
+        self._timed = [n for _, n in timed]
+        self._starts = [start for start, _ in timed]
+
+    def near(self, observation: Observation) -> list[Nearby]:
+        """Give the meetings a record may belong to: named by its marks, or starting at nearly its time."""
+        schedule = observation.values.get(Field.SCHEDULE)
+        if not isinstance(schedule, Schedule):
+            return []
+        first = bisect_left(self._starts, schedule.start - NEARLY_SAME_START)
+        last = bisect_right(self._starts, schedule.start + NEARLY_SAME_START)
+        found = self._timed[first:last]
+        there = {n.row.id for n in found}
+        marked = (self._by_id.get(mark) for mark in sorted(observation.marks - there))
+        return [n for n in marked if n is not None] + found
 
 
 def give_birth(
@@ -161,6 +173,14 @@ def new_ref(
     return row
 
 
+@dataclass(frozen=True)
+class Tie:
+    """A record that now belongs to a meeting; still to be stored."""
+
+    ref: RefRow
+    evidence: Mapping[str, object]
+
+
 def tie(
     uow: UnitOfWork,
     engine: Engine,
@@ -172,33 +192,63 @@ def tie(
     run: Run,
 ) -> None:
     """Tie a record to a meeting; a record we made there before makes way for the side's own twin."""
+    _keep(uow, engine, channel, bind(uow, engine, channel, observation, meeting, there, evidence, run), run)
+
+
+def bind(
+    uow: UnitOfWork,
+    engine: Engine,
+    channel: Channel,
+    observation: Observation,
+    meeting: MeetingRow,
+    there: RefRow | None,
+    evidence: Mapping[str, object],
+    run: Run,
+) -> list[Tie]:
+    """Decide how a record is tied to a meeting; gives the tie to keep, none while ours is under way."""
     if there is None:
-        row = new_ref(engine, channel, observation, meeting.id, evidence)
-    else:
-        open_rows = uow.outbox.open_of([there.id])
-        if any(o.state in IN_FLIGHT and not o.cleanup for o in open_rows):
-            # A create of ours is under way and may be this very record: its outcome comes first.
-            return
-        uow.outbox.supersede([o.id for o in open_rows if not o.cleanup], engine.now())
-        if there.ref.is_live:
-            _remove_ours(uow, engine, meeting, there, run)
-        own = meeting.id in observation.marks
-        there.ref = replace(
-            there.ref,
-            external_id=observation.external_id,
-            state=RefState.READ_ONLY if observation.read_only else RefState.LINKED,
-            origin=Origin.CREATED if own else Origin.FOUND,
-            agreement={},
-            held={},
-            hold=None,
-        )
-        there.evidence = evidence
-        there.observe(observation)
-        row = there
-    uow.refs.save([row])
-    uow.meetings.mark_dirty([meeting.id])
-    cause = f"matched by {evidence.get('by', 'a person')}"
-    note(uow, engine, run, row.workspace, meeting.id, EntryKind.LINKED, channel.name, cause, details=evidence)
+        return [Tie(new_ref(engine, channel, observation, meeting.id, evidence), evidence)]
+    open_rows = uow.outbox.open_of([there.id])
+    if any(o.state in IN_FLIGHT and not o.cleanup for o in open_rows):
+        # A create of ours is under way and may be this very record: its outcome comes first.
+        return []
+    uow.outbox.supersede([o.id for o in open_rows if not o.cleanup], engine.now())
+    if there.ref.is_live:
+        _remove_ours(uow, engine, meeting, there, run)
+    own = meeting.id in observation.marks
+    there.ref = replace(
+        there.ref,
+        external_id=observation.external_id,
+        state=RefState.READ_ONLY if observation.read_only else RefState.LINKED,
+        origin=Origin.CREATED if own else Origin.FOUND,
+        agreement={},
+        held={},
+        hold=None,
+    )
+    there.evidence = evidence
+    there.observe(observation)
+    return [Tie(there, evidence)]
+
+
+def _keep(uow: UnitOfWork, engine: Engine, channel: Channel, ties: Sequence[Tie], run: Run) -> None:
+    """Store ties, a page of them at once, and put their meetings in line."""
+    uow.refs.save([t.ref for t in ties])
+    uow.meetings.mark_dirty([t.ref.meeting_id for t in ties])
+    uow.journal.append(
+        [
+            replace(
+                journalled(
+                    engine,
+                    run,
+                    t.ref.workspace,
+                    t.ref.meeting_id,
+                    Entry(EntryKind.LINKED, channel.name, f"matched by {t.evidence.get('by', 'a person')}"),
+                ),
+                details=dict(t.evidence),
+            )
+            for t in ties
+        ]
+    )
 
 
 def _remove_ours(uow: UnitOfWork, engine: Engine, meeting: MeetingRow, there: RefRow, run: Run) -> None:

@@ -113,11 +113,11 @@ class LightfieldAdapter:
             return True
 
     async def canary(self) -> Identity:
-        """Ask what the key may do; Lightfield names no organization, so the kind of key stands for it."""
+        """Ask what the key may do; no endpoint names the organization it belongs to."""
         key = await self.client.validate_key()
         self._trash.learn(key)
         kind = key.subject_type or "key"
-        return Identity(account_id=f"lightfield:{kind}", label=f"{kind} key")
+        return Identity(account_id="", label=f"{kind} key")
 
     async def check(self) -> Sequence[Finding]:
         """Verify the connection and say what to fix."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
@@ -113,7 +112,7 @@ class ProspectCrmAdapter:
     # -- identity ---------------------------------------------------------------------------------
 
     async def canary(self) -> Identity:
-        """Ask whose key this is; an account without the key check is named by its key's digest."""
+        """Ask whose key this is; an account without the key check has no name to know it by."""
         if not self._auth_missing:
             try:
                 row = await self._client.auth()
@@ -122,8 +121,7 @@ class ProspectCrmAdapter:
             else:
                 return _identity(row)
         await self._client.meetings(limit=1)
-        key = self._settings.api_key.get_secret_value().encode()
-        return Identity(f"key-{hashlib.blake2b(key, digest_size=8, person=b'meeting-sync').hexdigest()}")
+        return Identity("")
 
     async def check(self) -> Sequence[Finding]:
         """Verify key, permissions, owners, quotas and clock."""
