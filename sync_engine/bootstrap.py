@@ -30,25 +30,25 @@ def system_time() -> datetime:
 
 
 class StoreVault:
-    """Keep one connection's changing secret in the store."""
+    """Keep one of a connection's changing secrets in the store."""
 
-    def __init__(self, store: Store, connection: str, now: Now) -> None:
-        self._store, self._connection, self._now = store, connection, now
+    def __init__(self, store: Store, connection: str, now: Now, name: str = "token") -> None:
+        self._store, self._connection, self._now, self._name = store, connection, now, name
 
     def load(self) -> str | None:
         """Give the newest secret."""
         with self._store.reading() as uow:
-            return uow.connections.load_secret(self._connection, "token")
+            return uow.connections.load_secret(self._connection, self._name)
 
     def store(self, secret: str) -> None:
         """Keep a new secret."""
         with self._store.transaction() as uow:
-            uow.connections.store_secret(self._connection, "token", secret, self._now())
+            uow.connections.store_secret(self._connection, self._name, secret, self._now())
 
     @asynccontextmanager
     async def exclusive(self) -> AsyncIterator[None]:
         """Let one caller at a time, over all processes, renew the secret."""
-        async with hold_waiting(self._store, f"vault:{self._connection}"):
+        async with hold_waiting(self._store, f"vault:{self._connection}:{self._name}"):
             yield
 
 
@@ -118,6 +118,7 @@ def _tenant(
             now=now,
             pacer=LocalPacer(chosen.rates),
             vault=StoreVault(store, key, now),
+            webhook_vault=StoreVault(store, key, now, "webhook"),
             sleep=sleep,
             on_request=meter,
             memory=remembered.get(key, {}),
@@ -137,6 +138,7 @@ def _tenant(
         past=timedelta(days=workspace.window_past_days),
         future=timedelta(days=workspace.window_future_days),
         guard=Threshold(workspace.guard_percent, workspace.guard_count),
+        poll=timedelta(seconds=workspace.poll_seconds),
     )
 
 

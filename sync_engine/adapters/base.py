@@ -5,10 +5,18 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, SecretStr, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
 from sync_engine.adapters.pacing import Pacer
 from sync_engine.core.ports import Json, Now, Vault
@@ -38,7 +46,11 @@ def check_base_url(value: str) -> str:
 
 
 class ConnectionSettings(BaseModel):
-    """Settings that stand on every connection; an adapter adds its own."""
+    """Settings that stand on every connection; an adapter adds its own.
+
+    ``previous_webhook_secret`` is accepted beside ``webhook_secret``, so that a secret can be changed at
+    the provider and here one after the other.
+    """
 
     # A refused value can be a secret, or a URL with one in it: errors name the key and the rule only.
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -46,6 +58,7 @@ class ConnectionSettings(BaseModel):
     provider: str
     base_url: str
     webhook_secret: SecretStr | None = None
+    previous_webhook_secret: SecretStr | None = None
     writes: tuple[WriteKind, ...] = ("create", "update", "delete")
     create: CreateRule = "always"
     replace: bool = False
@@ -61,6 +74,12 @@ class ConnectionSettings(BaseModel):
     def _safe_base_url(cls, value: str) -> str:
         return check_base_url(value)
 
+    @model_validator(mode="after")
+    def _current_secret_first(self) -> Self:
+        if self.previous_webhook_secret is not None and self.webhook_secret is None:
+            raise ValueError("previous_webhook_secret needs webhook_secret, which is the current one")
+        return self
+
 
 @dataclass(frozen=True)
 class Surroundings:
@@ -68,7 +87,7 @@ class Surroundings:
 
     ``on_request`` hears of every request sent: HTTP method, operation name, status code (None when no
     answer came) and milliseconds. ``memory``: what ``Adapter.memory`` gave at the end of an earlier run.
-    ``sleep`` waits between attempts.
+    ``sleep`` waits between attempts. ``webhook_vault`` keeps the secret of a webhook we registered.
     """
 
     workspace: str
@@ -79,6 +98,7 @@ class Surroundings:
     sleep: Callable[[float], Awaitable[None]]
     on_request: Callable[[str, str, int | None, float], None] = lambda *_: None
     memory: Mapping[str, Json] = field(default_factory=dict)
+    webhook_vault: Vault | None = None
 
 
 Build = Callable[[Any, Surroundings], Any]

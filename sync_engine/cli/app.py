@@ -65,7 +65,7 @@ def _before(
         LogLevelName | None,
         typer.Option("--log-level", help="What the log on stderr tells.", show_default=False),
     ] = None,
-    version: Annotated[
+    _version: Annotated[
         bool,
         typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True),
     ] = False,

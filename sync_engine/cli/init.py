@@ -6,29 +6,35 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.text import Text
 
-from sync_engine.adapters.registry import ProviderEntry, known_providers
-from sync_engine.cli.errors import reported
-from sync_engine.cli.template import NewConnection, questions, render
-from sync_engine.configuration.problems import suggestion
-from sync_engine.configuration.secrets import is_secret
-from sync_engine.core.meeting import Field
+from sync_engine.cli.context import ending, examples, shared, stdout
 from sync_engine.errors import ConfigurationError
-from sync_engine.settings import DEFAULT_FILE, FILE_VARIABLE, check_name
 
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from sync_engine.adapters.registry import ProviderEntry
+
+EXAMPLES = examples(
+    "sync-engine init",
+    "sync-engine init --workspace acme --providers zoom,attio",
+    "sync-engine init --print                 look at it first",
+)
 Ask = Callable[[str, bool], str]
 """Puts a question to a person; the flag says that the answer is secret. Empty: no answer."""
 
 
 def init(
+    ctx: typer.Context,
     config: Annotated[
-        Path, typer.Option("--config", "-c", envvar=FILE_VARIABLE, help="The file to write.")
-    ] = Path(DEFAULT_FILE),
+        Path,
+        typer.Option(
+            "--config", "-c", metavar="FILE", envvar="SYNC_ENGINE_CONFIG", help="The file to write."
+        ),
+    ] = Path("sync-engine.toml"),
     workspace: Annotated[str, typer.Option(help="The name of the workspace.")] = "main",
     providers: Annotated[
         str, typer.Option(help="Which providers, with commas between them. [default: all of them]")
@@ -37,7 +43,12 @@ def init(
     to_stdout: Annotated[bool, typer.Option("--print", help="Print the file instead of writing it.")] = False,
 ) -> None:
     """Write a commented configuration to fill in, with what to click and tick at every provider."""
-    with reported():
+    with ending():
+        from sync_engine.adapters.registry import known_providers
+
+        source = ctx.get_parameter_source("config")
+        if source is not None and source.name != "COMMANDLINE":
+            config = shared(ctx).config or config
         known = known_providers()
         chosen = choose_providers(providers, known)
         usable_workspace(workspace)
@@ -49,11 +60,13 @@ def init(
             typer.echo(text, nl=False)
             return
         write_private(config, text, force=force)
-        Console().print(next_steps(config))
+        stdout().print(next_steps(config))
 
 
 def choose_providers(names: str, known: Mapping[str, ProviderEntry]) -> list[str]:
     """Read the list of providers; empty means every known one."""
+    from sync_engine.configuration.problems import suggestion
+
     chosen = list(dict.fromkeys(name for name in (part.strip() for part in names.split(",")) if name))
     for name in chosen:
         if name not in known:
@@ -63,6 +76,8 @@ def choose_providers(names: str, known: Mapping[str, ProviderEntry]) -> list[str
 
 def usable_workspace(name: str) -> None:
     """Refuse a workspace's name that could not stand in an address."""
+    from sync_engine.settings import check_name
+
     try:
         check_name(name)
     except ValueError as error:
@@ -73,6 +88,9 @@ def compose(
     workspace: str, chosen: Sequence[str], known: Mapping[str, ProviderEntry], ask: Ask | None
 ) -> str:
     """Write the configuration's text; ``ask`` is None where nobody can answer."""
+    from sync_engine.cli.template import NewConnection, render
+    from sync_engine.core.meeting import Field
+
     connections = []
     for name in chosen:
         entry = known[name]
@@ -83,6 +101,9 @@ def compose(
 
 
 def _ask_for(entry: ProviderEntry, ask: Ask) -> dict[str, str]:
+    from sync_engine.cli.template import questions
+    from sync_engine.configuration.secrets import is_secret
+
     guide = entry.guide
     title = guide.title if guide else entry.name
     secrets = {key for key, info in entry.settings.model_fields.items() if is_secret(info)}
@@ -125,6 +146,10 @@ def write_private(path: Path, text: str, *, force: bool) -> None:
 
 def next_steps(path: Path) -> Text:
     """Say what to do with the file just written."""
+    from rich.text import Text
+
+    from sync_engine.settings import DEFAULT_FILE, FILE_VARIABLE
+
     named = "" if path == Path(DEFAULT_FILE) else f"export {FILE_VARIABLE}={path}\n"
     return Text(
         f"Wrote {path}; only you can read it.\n\n"

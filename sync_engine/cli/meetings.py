@@ -39,7 +39,8 @@ EXAMPLES = examples(
 def meetings(
     ctx: typer.Context,
     text: Annotated[
-        str, typer.Argument(metavar="[TEXT]", help="Words of the title, an id, or a link.", show_default=False)
+        str,
+        typer.Argument(metavar="[TEXT]", help="Words of the title, an id, or a link.", show_default=False),
     ] = "",
     config: ConfigOption = None,
     workspace: WorkspaceOption = None,
@@ -100,7 +101,9 @@ def show_hits(console: Console, found: Hits, text: str) -> None:
         title = Text(title_of(meeting), style="strike dim" if cancelled else "")
         if cancelled:
             title.append(" (cancelled)", style="not strike dim")
-        table.add_row(Text(short(meeting.id)), Text(when(meeting.schedule)), title, _places(hit.refs.values()))
+        table.add_row(
+            Text(short(meeting.id)), Text(when(meeting.schedule)), title, _places(hit.refs.values())
+        )
     console.print(table)
     steps = [("sync-engine explain ID", "the life of one meeting")]
     if found.more:

@@ -68,7 +68,11 @@ def next_due(engine: Engine, tenant: Tenant) -> datetime | None:
 
 def _as_json(standing: Standing, due: datetime | None) -> dict[str, Any]:
     connections = {
-        name: {**asdict(each), "paused_until": _iso(each.paused_until), "last_sweep_at": _iso(each.last_sweep_at)}
+        name: {
+            **asdict(each),
+            "paused_until": _iso(each.paused_until),
+            "last_sweep_at": _iso(each.last_sweep_at),
+        }
         for name, each in standing.connections.items()
     }
     return {

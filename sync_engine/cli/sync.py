@@ -132,7 +132,8 @@ class _Bars:
         if name in self._waits:
             return "waiting for another run"
         words = {"pull": "read", "push": "written", "reconcile": "reconciled"}
-        return ", ".join(f"{number} {words.get(phase, phase)}" for phase, number in self._counts[name].items())
+        counts = self._counts[name]
+        return ", ".join(f"{number} {words.get(phase, phase)}" for phase, number in counts.items())
 
 
 def show_summary(console: Console, summary: Summary, standings: list[Standing]) -> None:

@@ -57,6 +57,7 @@ deletions = "propagate"
 # What a line of every connection needs said; an adapter's own keys speak through its guide.
 _COMMON = {
     "webhook_secret": "checks that a webhook is genuine",
+    "previous_webhook_secret": "accepted as well while you change webhook_secret",
     "base_url": "where the API is; plain http for this machine only",
     "writes": "what we may do there; [] only watches",
     "create": "which meetings born elsewhere are created there: always | virtual_without_link | never",

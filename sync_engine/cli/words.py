@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 if TYPE_CHECKING:
-    from sync_engine.core.meeting import Field, Meeting, Schedule, Value
+    from sync_engine.core.meeting import Meeting, Schedule, Value
 
 SHORT_ID = 18
 """The part of an id that tells when it was made, to the microsecond: enough to tell rows apart."""
@@ -97,7 +97,7 @@ def say(value: Value | None, most: int = 160) -> str:
     return when(value)
 
 
-def difference(name: Field, before: Value | None, after: Value | None) -> tuple[str, str]:
+def difference(before: Value | None, after: Value | None) -> tuple[str, str]:
     """Say a field before and after; of people only who comes and who goes, where that is shorter."""
     if isinstance(before, tuple) and isinstance(after, tuple):
         old, new = {p.email: p for p in before}, {p.email: p for p in after}

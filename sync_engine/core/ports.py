@@ -171,6 +171,51 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """What one read showed of a series, or of the single record that has the series' id.
+
+    ``observations``: its records in the window, each in full. ``gone``: records it says were deleted.
+    ``problems``: records that could not be translated.
+    """
+
+    observations: Sequence[Observation]
+    gone: frozenset[str] = frozenset()
+    problems: Sequence[Problem] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a provider wants to hear in answer to a delivery that asks something."""
+
+    body: bytes
+    media_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What a delivery says is worth a look; nothing of it is believed before it was read.
+
+    ``records``: external ids to read. ``groups``: keys of series (as ``Observation.series`` has them), or
+    of single records where the delivery does not tell which. ``told_gone``: which of ``records`` and
+    ``groups`` it says were deleted. ``people``: ids of persons a held record may have waited for.
+    ``sweep``: something changed that only a listing shows. ``claims``: per record or group what the
+    delivery says it shows now, in digests; only there if it says everything that changed.
+    """
+
+    records: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    told_gone: frozenset[str] = frozenset()
+    people: tuple[str, ...] = ()
+    sweep: bool = False
+    claims: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether nothing is to be looked at."""
+        return not (self.records or self.groups or self.people or self.sweep)
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """Whose account the credentials open: the canary of a run.
 
@@ -191,6 +236,53 @@ class Finding:
     fix: str = ""
 
 
+class Receiver(Protocol):
+    """Take what a provider sends by itself; no I/O but for looking up secrets."""
+
+    @property
+    def listens(self) -> bool:
+        """Tell whether there is a secret to check deliveries with."""
+
+    def authenticate(self, body: bytes, headers: Mapping[str, str], now: datetime) -> bool:
+        """Tell whether the raw body comes from the provider, and not too long ago; constant time."""
+
+    def challenge(self, body: bytes, headers: Mapping[str, str], now: datetime) -> Reply | None:
+        """Give the answer to an authentic delivery that asks one; None for all others."""
+
+    def delivery_id(self, body: bytes, headers: Mapping[str, str]) -> str:
+        """Give what a repeated delivery has in common with the first one."""
+
+    def hints(self, body: bytes) -> Hints:
+        """Read what is worth a look. Raises UnmappableRecordError for a body that cannot be read."""
+
+    def is_known(self, claims: Mapping[str, str], shown: Observation) -> bool:
+        """Tell whether what a delivery claims is what the record showed already (an echo of our write)."""
+
+
+@runtime_checkable
+class ReadsGroups(Protocol):
+    """A side whose deliveries may name a series, or not tell whether they do."""
+
+    async def read_group(self, key: str, window: Window) -> Group:
+        """Read a series, or the single record of that id, with one request. Raises RecordGoneError."""
+
+
+@runtime_checkable
+class KnowsPeople(Protocol):
+    """A side whose deliveries may name persons."""
+
+    async def addresses_of(self, people: Sequence[str]) -> frozenset[str]:
+        """Read who these are; gives their normalised addresses. Who is gone is left out."""
+
+
+@runtime_checkable
+class RegistersWebhook(Protocol):
+    """A side whose API takes subscriptions."""
+
+    async def ensure_webhook(self, url: str) -> Finding:
+        """Subscribe to deliveries at a public URL unless that is done, and keep the secret."""
+
+
 @runtime_checkable
 class Adapter(Protocol):
     """One connection to one provider account. All methods may raise the errors of ``errors.py``."""
@@ -202,6 +294,10 @@ class Adapter(Protocol):
     @property
     def memory(self) -> Mapping[str, Json]:
         """Give what was learned about the account and is worth keeping between runs (JSON, no secrets)."""
+
+    @property
+    def receiver(self) -> Receiver | None:
+        """Give what takes the provider's deliveries; None where it sends none."""
 
     async def canary(self) -> Identity:
         """Read the account's own identity with the credentials in use; one request."""

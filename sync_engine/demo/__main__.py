@@ -6,8 +6,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from rich.console import Console
-
 from sync_engine.demo.play import run_demo
 from sync_engine.errors import ConfigurationError
 
@@ -22,7 +20,7 @@ def main() -> int:
     )
     chosen = parser.parse_args()
     try:
-        return run_demo(Console(), pause=chosen.pause, seed=chosen.seed, keep=chosen.keep)
+        return run_demo(pause=chosen.pause, seed=chosen.seed, keep=chosen.keep)
     except ConfigurationError as error:
         parser.error(str(error))
 

@@ -31,20 +31,23 @@ from sync_engine.errors import ConfigurationError
 from sync_engine.observability import configure_logging
 
 
-def run_demo(console: Console, *, pause: bool = False, seed: int = 7, keep: Path | None = None) -> int:
+def run_demo(
+    console: Console | None = None, *, pause: bool = False, seed: int = 7, keep: Path | None = None
+) -> int:
     """Play the demo and give the exit code: 0 when everything it shows is true, else 1.
 
-    ``pause`` waits for Enter between the acts, on a terminal. ``seed`` varies ids and links. ``keep`` is a
-    new or empty folder for the configuration and the store; without it they lie in a temporary one, which is
-    removed.
+    ``console`` is the standard output unless given. ``pause`` waits for Enter between the acts, on a
+    terminal. ``seed`` varies ids and links. ``keep`` is a new or empty folder for the configuration and
+    the store; without it they lie in a temporary one, which is removed.
 
     Raises:
         ConfigurationError: the folder to keep them in already holds something.
     """
     configure_logging(level="error")
-    never_fail(console.file)
+    shown = console or Console()
+    never_fail(shown.file)
     with _folder(keep) as folder:
-        return asyncio.run(_Play(Screen(console, pause), keep).run(folder, seed))
+        return asyncio.run(_Play(Screen(shown, pause), keep).run(folder, seed))
 
 
 @contextmanager

@@ -48,7 +48,10 @@ class Channel:
 
 @dataclass(frozen=True)
 class Tenant:
-    """One workspace at run time. ``fingerprint`` changes when its settings change what is planned."""
+    """One workspace at run time. ``fingerprint`` changes when its settings change what is planned.
+
+    ``poll``: how long between two looks at a connection.
+    """
 
     name: str
     channels: Mapping[str, Channel]
@@ -60,6 +63,7 @@ class Tenant:
     past: timedelta = timedelta(days=30)
     future: timedelta = timedelta(days=180)
     guard: Threshold = field(default_factory=Threshold)
+    poll: timedelta = timedelta(seconds=300)
 
     @property
     def capabilities(self) -> dict[str, Capabilities]:

@@ -177,6 +177,8 @@ def adopt(
 
     A record that belongs to another meeting is not taken.
     """
+    if not found:
+        return False
     with engine.store.transaction() as uow:
         lease.check(uow)
         known = uow.refs.known(channel.id, [o.external_id for o in found])

@@ -9,7 +9,10 @@ from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
+from sync_engine.errors import CredentialsError
+from sync_engine.store.keyring import Keyring
 from sync_engine.store.repository import Repository
 from sync_engine.store.tables import connections, secrets, workspaces
 
@@ -34,7 +37,13 @@ def connection_id(workspace: str, name: str) -> str:
 
 @dataclass(slots=True)
 class ConnectionRow:
-    """One connection. ``identity``: the account id last seen. ``memory``: what its adapter learned."""
+    """One connection. ``identity``: the account id last seen. ``memory``: what its adapter learned.
+
+    How its webhooks are doing: ``sweep_wanted_at``: a delivery asked for a sweep then. ``poll_seconds``:
+    the adapted interval, None for the configured one. ``delivered_at`` and ``challenged_at``: the newest
+    delivery that was worked on, and the newest challenge that was answered. ``missed``: how many changes
+    a sweep has found so far that a delivery should have told. ``save`` leaves these alone.
+    """
 
     workspace: str
     name: str
@@ -48,6 +57,11 @@ class ConnectionRow:
     last_complete_sweep_at: datetime | None = None
     cursor: Mapping[str, Any] | None = None
     memory: Mapping[str, Any] = field(default_factory=dict)
+    sweep_wanted_at: datetime | None = None
+    poll_seconds: float | None = None
+    delivered_at: datetime | None = None
+    challenged_at: datetime | None = None
+    missed: int = 0
 
     @property
     def id(self) -> str:
@@ -57,6 +71,10 @@ class ConnectionRow:
 
 class Connections(Repository):
     """Find and keep workspaces and connections."""
+
+    def __init__(self, connection: Connection, keyring: Keyring) -> None:
+        super().__init__(connection)
+        self._keyring = keyring
 
     def ensure(
         self, workspace: str, named: Iterable[tuple[str, str]], now: datetime
@@ -117,7 +135,7 @@ class Connections(Repository):
         """Write a whole connection."""
         data = {"id": row.id, "state": row.state.value}
         data |= {name: getattr(row, name) for name in _COLUMNS}
-        self._upsert(connections, [data], kept=("created_at",))
+        self._upsert(connections, [data], kept=("created_at", *_WEBHOOKS))
 
     def swept(
         self,
@@ -137,6 +155,22 @@ class Connections(Repository):
     def remember(self, connection_id: str, memory: Mapping[str, Any]) -> None:
         """Keep what an adapter learned about its account."""
         self._change(connection_id, {"memory": dict(memory)})
+
+    def want_sweep(self, connection_id: str, at: datetime) -> None:
+        """Ask for a sweep without waiting for its time."""
+        self._change(connection_id, {"sweep_wanted_at": at})
+
+    def delivered(self, connection_id: str, at: datetime) -> None:
+        """Note that a delivery was worked on."""
+        self._change(connection_id, {"delivered_at": at})
+
+    def challenged(self, connection_id: str, at: datetime) -> None:
+        """Note that the provider's challenge was answered."""
+        self._change(connection_id, {"challenged_at": at})
+
+    def adapt_polling(self, connection_id: str, poll_seconds: float | None, missed: int = 0) -> None:
+        """Keep the interval between sweeps, and count what deliveries failed to tell."""
+        self._change(connection_id, {"poll_seconds": poll_seconds, "missed": connections.c.missed + missed})
 
     def recognise(self, connection_id: str, identity: str) -> None:
         """Keep the account id the credentials opened."""
@@ -167,12 +201,32 @@ class Connections(Repository):
         query = sa.select(secrets.c.value).where(
             secrets.c.connection_id == connection_id, secrets.c.name == name
         )
-        return self._connection.execute(query).scalar_one_or_none()
+        kept = self._connection.execute(query).scalar_one_or_none()
+        return None if kept is None else self._keyring.open(kept)
 
     def store_secret(self, connection_id: str, name: str, value: str, now: datetime) -> None:
-        """Keep the newest value of a secret."""
-        row = {"connection_id": connection_id, "name": name, "value": value, "updated_at": now}
+        """Keep the newest value of a secret, encrypted if there is a key."""
+        kept = self._keyring.seal(value)
+        row = {"connection_id": connection_id, "name": name, "value": kept, "updated_at": now}
         self._upsert(secrets, [row], ("connection_id", "name"))
+
+    def reseal_secrets(self) -> tuple[int, int]:
+        """Encrypt with the newest key what is not; gives how many, and how many no key opens."""
+        resealed = unreadable = 0
+        columns = (secrets.c.connection_id, secrets.c.name, secrets.c.value)
+        found = self._connection.execute(sa.select(*columns).order_by(*columns[:2]).with_for_update()).all()
+        for connection_id, name, kept in found:
+            if self._keyring.is_current(kept):
+                continue
+            try:
+                value = self._keyring.seal(self._keyring.open(kept))
+            except CredentialsError:
+                unreadable += 1
+                continue
+            mine = (secrets.c.connection_id == connection_id, secrets.c.name == name)
+            self._connection.execute(sa.update(secrets).where(*mine).values(value=value))
+            resealed += 1
+        return resealed, unreadable
 
     def _change(self, connection_id: str, values: dict[str, Any]) -> None:
         statement = sa.update(connections).where(connections.c.id == connection_id).values(**values)
@@ -180,7 +234,9 @@ class Connections(Repository):
 
     def _rows(self, query: sa.Select[Any]) -> list[ConnectionRow]:
         return [
-            ConnectionRow(**{name: row[name] for name in _COLUMNS}, state=ConnectionState(row["state"]))
+            ConnectionRow(
+                **{name: row[name] for name in (*_COLUMNS, *_WEBHOOKS)}, state=ConnectionState(row["state"])
+            )
             for row in self._connection.execute(query).mappings()
         ]
 
@@ -198,3 +254,5 @@ _COLUMNS = (
     "cursor",
     "memory",
 )
+# Changed one by one, each by what it is about: writing the whole row would take back another's count.
+_WEBHOOKS = ("sweep_wanted_at", "poll_seconds", "delivered_at", "challenged_at", "missed")

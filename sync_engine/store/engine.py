@@ -16,6 +16,21 @@ READ_ONLY = "sync_engine_read_only"
 
 _BUSY_TIMEOUT_MILLISECONDS = 30_000
 
+STATEMENT_TIMEOUT_SECONDS = 30
+"""The longest statement, waits for locks included; pages are small, so one that lasts longer is stuck."""
+IDLE_IN_TRANSACTION_SECONDS = 60
+
+_POSTGRESQL: dict[str, Any] = {
+    # Every worker process has a pool of its own, and PostgreSQL often permits no more than a hundred
+    # connections; a process does one thing at a time, and a lease is renewed beside it.
+    "pool_size": 2,
+    "max_overflow": 4,
+    "pool_timeout": 30,
+    # A database that was restarted, or a firewall that forgot us, is noticed before a statement is lost.
+    "pool_pre_ping": True,
+    "pool_recycle": 1800,
+}
+
 # Parameters are titles and addresses: an error that shows them would carry them into a log.
 _COMMON: dict[str, Any] = {
     "json_serializer": dump_json,
@@ -38,13 +53,24 @@ def open_engine(url: str) -> Engine:
 
 def _open_postgresql(address: URL) -> Engine:
     try:
-        engine = sa.create_engine(address, pool_pre_ping=True, **_COMMON)
+        engine = sa.create_engine(address, **_POSTGRESQL, **_COMMON)
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             "database_url: the PostgreSQL driver is missing; install meeting-sync-engine[postgres]"
         ) from error
     event.listen(engine, "handle_error", _without_the_row)
+    event.listen(engine, "connect", _bound_statements)
     return engine
+
+
+def _bound_statements(connection: Any, _record: object) -> None:
+    """Let no statement, and no transaction that somebody forgot, hold up the others for long."""
+    # After connecting, not among the parameters of the connection: poolers in between refuse those.
+    was_autocommit, connection.autocommit = connection.autocommit, True
+    with connection.cursor() as cursor:
+        cursor.execute(f"SET statement_timeout = {STATEMENT_TIMEOUT_SECONDS * 1000}")
+        cursor.execute(f"SET idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_SECONDS * 1000}")
+    connection.autocommit = was_autocommit
 
 
 def _without_the_row(context: ExceptionContext) -> None:

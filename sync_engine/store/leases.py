@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -102,8 +103,7 @@ class Leases(Repository):
         Raises:
             LeaseLostError: somebody has; roll back.
         """
-        query = sa.select(leases.c.fence).where(*_held(name, fence))
-        if self._connection.execute(query.with_for_update(read=True)).first() is None:
+        if self._connection.execute(_ASSERT_HELD, {"held_name": name, "held_fence": fence}).first() is None:
             raise LeaseLostError(f"lease {name} was taken over")
 
     def break_if_dead(self, name: str) -> bool:
@@ -112,6 +112,14 @@ class Leases(Repository):
         if there is None or not there.owner or not is_dead(there.owner):
             return False
         return self._free(*_held(name, there.fence))
+
+    def held(self, names: Collection[str]) -> frozenset[str]:
+        """Tell which of these leases somebody holds now; a process of this host that ended holds none."""
+        now, _ = self._clock(LEASE_TTL)
+        query = sa.select(leases.c.name, leases.c.owner).where(
+            leases.c.name.in_(sorted(names)), leases.c.owner != _NOBODY, leases.c.expires_at > now
+        )
+        return frozenset(name for name, owner in self._connection.execute(query) if not is_dead(owner))
 
     def get(self, name: str) -> LeaseRow | None:
         """Load one lease as it stands."""
@@ -139,3 +147,15 @@ class Leases(Repository):
 
 def _held(name: str, fence: int) -> tuple[sa.ColumnElement[bool], ...]:
     return (leases.c.name == name, leases.c.fence == fence, leases.c.owner != _NOBODY)
+
+
+# Built once: it runs in every transaction of a push.
+_ASSERT_HELD = (
+    sa.select(leases.c.fence)
+    .where(
+        leases.c.name == sa.bindparam("held_name"),
+        leases.c.fence == sa.bindparam("held_fence"),
+        leases.c.owner != _NOBODY,
+    )
+    .with_for_update(read=True)
+)

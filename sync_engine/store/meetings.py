@@ -180,7 +180,7 @@ class Meetings(Repository):
     def mark_dirty(self, meeting_ids: Collection[str]) -> None:
         """Put meetings in line for reconciling."""
         for part in chunks(sorted(set(meeting_ids))):
-            self._connection.execute(sa.update(meetings).where(meetings.c.id.in_(part)).values(dirty=True))
+            self._connection.execute(_MARK_DIRTY, {"keys": part})
 
     def mark_all_dirty(self, workspace: str) -> None:
         """Put every meeting of a workspace in line (its settings changed)."""
@@ -219,13 +219,8 @@ class Meetings(Repository):
     def settle(self, due: Mapping[str, datetime | None]) -> None:
         """Take reconciled meetings that did not change out of the line, until the given moments."""
         if due:
-            statement = (
-                sa.update(meetings)
-                .where(meetings.c.id == sa.bindparam("key"))
-                .values(dirty=False, due_at=sa.bindparam("due", type_=UtcDateTime))
-            )
             ordered = [{"key": meeting_id, "due": due[meeting_id]} for meeting_id in sorted(due)]
-            self._connection.execute(statement, ordered)
+            self._connection.execute(_SETTLE, ordered)
 
     def candidates(
         self,
@@ -299,6 +294,17 @@ class Meetings(Repository):
 
     def _rows(self, query: sa.Select[Any]) -> Iterator[MeetingRow]:
         return (meeting_from_row(row) for row in self._connection.execute(query).mappings())
+
+
+# Built once: they run for every write that is sent, and building them costs more than running them.
+_MARK_DIRTY = (
+    sa.update(meetings).where(meetings.c.id.in_(sa.bindparam("keys", expanding=True))).values(dirty=True)
+)
+_SETTLE = (
+    sa.update(meetings)
+    .where(meetings.c.id == sa.bindparam("key"))
+    .values(dirty=False, due_at=sa.bindparam("due", type_=UtcDateTime))
+)
 
 
 def _spans(starts: Iterable[datetime], tolerance: timedelta) -> list[_Span]:

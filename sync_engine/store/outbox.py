@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -286,16 +287,16 @@ class Outbox(Repository):
 
     def load(self, row_ids: Collection[str]) -> dict[str, OutboxRow]:
         """Load rows by id."""
-        return {row.id: row for row in self._load(outbox.c.id, row_ids)}
+        return {row.id: row for row in self._load("id", row_ids)}
 
     def open_of(self, ref_ids: Collection[str], *, lock: bool = False) -> list[OutboxRow]:
         """Load the open rows of refs, cleanups included, oldest first."""
-        rows = self._load(outbox.c.ref_id, ref_ids, in_states(outbox.c.state, OPEN_STATES), lock=lock)
+        rows = self._load("ref_id", ref_ids, is_open=True, lock=lock)
         return sorted(rows, key=lambda row: row.id)
 
     def open_of_meetings(self, meeting_ids: Collection[str]) -> list[OutboxRow]:
         """Load the open rows of meetings, oldest first."""
-        rows = self._load(outbox.c.meeting_id, meeting_ids, in_states(outbox.c.state, OPEN_STATES))
+        rows = self._load("meeting_id", meeting_ids, is_open=True)
         return sorted(rows, key=lambda row: row.id)
 
     def of_meeting(self, meeting_id: str, limit: int = 200) -> list[OutboxRow]:
@@ -469,23 +470,39 @@ class Outbox(Repository):
         return len(self._connection.execute(statement).all())
 
     def _change(self, row_ids: Collection[str], **values: Any) -> None:
+        given = {f"new_{name}": value for name, value in values.items()}
         for part in chunks(sorted(set(row_ids))):
-            self._connection.execute(sa.update(outbox).where(outbox.c.id.in_(part)).values(**values))
+            self._connection.execute(_change_of(tuple(values)), {"keys": part, **given})
 
     def _load(
         self,
-        column: sa.Column[Any],
+        column: str,
         keys: Iterable[str],
-        *conditions: sa.ColumnElement[bool],
+        *,
+        is_open: bool = False,
         lock: bool = False,
     ) -> Iterator[OutboxRow]:
         for part in chunks(sorted(set(keys))):
-            query = sa.select(outbox).where(column.in_(part), *conditions).order_by(outbox.c.id)
-            found = self._connection.execute(query.with_for_update() if lock else query)
+            found = self._connection.execute(_rows_by(column, is_open, lock), {"keys": part})
             yield from (outbox_from_row(row) for row in found.mappings())
 
 
-# Built once: one runs for every write that is sent, and building it costs more than running it.
+# Built once, like what follows: they run for every write that is sent, and building costs more than running.
+@lru_cache(maxsize=32)
+def _change_of(names: tuple[str, ...]) -> sa.Update:
+    changed = {name: sa.bindparam(f"new_{name}", type_=outbox.c[name].type) for name in names}
+    return sa.update(outbox).where(outbox.c.id.in_(sa.bindparam("keys", expanding=True))).values(changed)
+
+
+@lru_cache(maxsize=8)
+def _rows_by(column: str, is_open: bool, lock: bool) -> sa.Select[Any]:
+    query = sa.select(outbox).where(outbox.c[column].in_(sa.bindparam("keys", expanding=True)))
+    if is_open:
+        query = query.where(in_states(outbox.c.state, OPEN_STATES))
+    query = query.order_by(outbox.c.id)
+    return query.with_for_update() if lock else query
+
+
 _SEAL = (
     sa.update(outbox)
     .where(

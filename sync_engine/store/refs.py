@@ -219,7 +219,9 @@ class Refs(Repository):
         """Tell which of these records are known, by external id. One statement per 500 ids."""
         found: dict[str, KnownRef] = {}
         for part in chunks(external_ids):
-            rows = self._connection.execute(_KNOWN, {"connection_id": connection_id, "external_ids": part})
+            asked = {"connection_id": connection_id, "external_ids": part}
+            # All rows at once: fetching them one by one costs as much as finding them.
+            rows = self._connection.execute(_KNOWN, asked).all()
             for external_id, ref_id, meeting_id, fingerprint, state, *rest in rows:
                 found[external_id] = KnownRef(ref_id, meeting_id, fingerprint, _STATES[state], *rest)
         return found
@@ -245,19 +247,17 @@ class Refs(Repository):
 
     def load(self, ref_ids: Collection[str]) -> dict[str, RefRow]:
         """Load refs by id."""
-        return {row.id: row for row in self._load(external_refs.c.id, ref_ids)}
+        return {row.id: row for row in self._load(_BY_ID, ref_ids)}
 
     def by_external_id(self, connection_id: str, external_ids: Collection[str]) -> dict[str, RefRow]:
         """Load refs of one connection by external id."""
-        rows = self._load(
-            external_refs.c.external_id, external_ids, external_refs.c.connection_id == connection_id
-        )
+        rows = self._load(_BY_EXTERNAL_ID, external_ids, connection_id=connection_id)
         return {row.ref.external_id: row for row in rows if row.ref.external_id is not None}
 
     def of_meetings(self, meeting_ids: Collection[str]) -> dict[str, list[RefRow]]:
         """Load all refs of meetings, ordered by connection; a meeting without refs is missing."""
         found: defaultdict[str, list[RefRow]] = defaultdict(list)
-        for row in self._load(external_refs.c.meeting_id, meeting_ids):
+        for row in self._load(_OF_MEETINGS, meeting_ids):
             found[row.meeting_id].append(row)
         for rows in found.values():
             rows.sort(key=lambda row: row.connection_id)
@@ -276,8 +276,8 @@ class Refs(Repository):
 
     def of_meetings_at(self, connection_id: str, meeting_ids: Collection[str]) -> dict[str, RefRow]:
         """Load the refs of meetings at one connection, by meeting id."""
-        here = external_refs.c.connection_id == connection_id
-        return {row.meeting_id: row for row in self._load(external_refs.c.meeting_id, meeting_ids, here)}
+        rows = self._load(_OF_MEETINGS_AT, meeting_ids, connection_id=connection_id)
+        return {row.meeting_id: row for row in rows}
 
     def keys_of(self, meeting_ids: Collection[str]) -> dict[str, frozenset[str]]:
         """Give the conference and iCal keys any record of each meeting showed."""
@@ -378,7 +378,7 @@ class Refs(Repository):
 
     def _save_links(self, rows: Sequence[RefRow]) -> None:
         for part in chunks(sorted(row.id for row in rows if row.stored_links is not None)):
-            self._connection.execute(sa.delete(ref_links).where(ref_links.c.ref_id.in_(part)))
+            self._connection.execute(_FORGET_LINKS, {"keys": part})
         self._upsert(ref_links, _link_rows(rows), ("ref_id", "key"))
         for row in rows:
             row.stored_links = row.links
@@ -437,12 +437,10 @@ class Refs(Repository):
             for connection_id, state, *numbers in self._connection.execute(query)
         ]
 
-    def _load(
-        self, column: sa.Column[Any], keys: Iterable[str], *conditions: sa.ColumnElement[bool]
-    ) -> Iterator[RefRow]:
+    def _load(self, query: sa.Select[Any], keys: Iterable[str], **given: str) -> Iterator[RefRow]:
         for part in chunks(sorted(set(keys))):
-            query = sa.select(external_refs).where(column.in_(part), *conditions)
-            yield from (ref_from_row(row) for row in self._connection.execute(query).mappings())
+            rows = self._connection.execute(query, {"keys": part, **given}).mappings().all()
+            yield from (ref_from_row(row) for row in rows)
 
 
 def _link_rows(rows: Iterable[RefRow]) -> list[dict[str, Any]]:
@@ -474,3 +472,16 @@ _KNOWN = sa.select(
     external_refs.c.connection_id == sa.bindparam("connection_id"),
     external_refs.c.external_id.in_(sa.bindparam("external_ids", expanding=True)),
 )
+
+
+def _among(column: sa.Column[Any]) -> sa.ColumnElement[bool]:
+    return column.in_(sa.bindparam("keys", expanding=True))
+
+
+# Built once: they run for every record that is written, and building them costs more than running them.
+_HERE = external_refs.c.connection_id == sa.bindparam("connection_id")
+_BY_ID = sa.select(external_refs).where(_among(external_refs.c.id))
+_BY_EXTERNAL_ID = sa.select(external_refs).where(_among(external_refs.c.external_id), _HERE)
+_OF_MEETINGS = sa.select(external_refs).where(_among(external_refs.c.meeting_id))
+_OF_MEETINGS_AT = _OF_MEETINGS.where(_HERE)
+_FORGET_LINKS = sa.delete(ref_links).where(_among(ref_links.c.ref_id))

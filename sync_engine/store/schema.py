@@ -47,6 +47,8 @@ def is_current(engine: Engine) -> bool:
 def _lock(connection: Connection) -> None:
     # SQLite's writing transactions are alone by nature.
     if connection.dialect.name == "postgresql":
+        # A migration of a large table, or the wait for another process that migrates, may take its time.
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
 
 

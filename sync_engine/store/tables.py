@@ -66,6 +66,11 @@ connections = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("cursor", Json),
     Column("memory", Json, nullable=False),
+    Column("sweep_wanted_at", UtcDateTime),
+    Column("poll_seconds", sa.Float),
+    Column("delivered_at", UtcDateTime),
+    Column("challenged_at", UtcDateTime),
+    Column("missed", sa.BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("workspace", "name"),
     _one_of("state", "ok", "paused", "unauthorised", "revoked"),
 )
@@ -227,6 +232,34 @@ _partial(
     where=in_states(outbox.c.state, OPEN_STATES),
 )
 _partial("ix_outbox_decision", outbox.c.decision_id, where=outbox.c.decision_id.is_not(sa.null()))
+
+# Hints only: a delivery's body holds addresses and passcodes, and is never believed anyway.
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("connection_id", Text, ForeignKey("connections.id", ondelete="CASCADE"), nullable=False),
+    Column("delivery_id", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("received_at", UtcDateTime, nullable=False),
+    Column("not_before", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime),
+    Column("attempts", sa.Integer, nullable=False),
+    Column("request_id", Text),
+    Column("reason", Text),
+    Column("hints", Json),
+    UniqueConstraint("connection_id", "delivery_id"),
+    Index(None, "connection_id", "received_at"),
+    Index(None, "finished_at"),
+    _one_of("state", "pending", "done", "failed", "unusable"),
+)
+_partial(
+    "ix_inbox_pending",
+    inbox.c.connection_id,
+    inbox.c.received_at,
+    inbox.c.id,
+    where=in_states(inbox.c.state, ("pending",)),
+)
 
 journal = Table(
     "journal",

@@ -14,7 +14,9 @@ from sync_engine.store.conflicts import Conflicts
 from sync_engine.store.connections import Connections
 from sync_engine.store.decisions import Decisions
 from sync_engine.store.engine import READ_ONLY, open_engine
+from sync_engine.store.inbox import Inbox
 from sync_engine.store.journal import Journal
+from sync_engine.store.keyring import Keyring
 from sync_engine.store.leases import Leases
 from sync_engine.store.meetings import Meetings
 from sync_engine.store.outbox import Outbox
@@ -32,9 +34,10 @@ def _system_time() -> datetime:
 class UnitOfWork:
     """Give the repositories of one transaction; each is made when it is first asked for."""
 
-    def __init__(self, connection: Connection, now: Now) -> None:
+    def __init__(self, connection: Connection, now: Now, keyring: Keyring) -> None:
         self.connection = connection
         self._now = now
+        self._keyring = keyring
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -45,7 +48,7 @@ class UnitOfWork:
     @cached_property
     def connections(self) -> Connections:
         """Give workspaces, connections and their secrets."""
-        return Connections(self.connection)
+        return Connections(self.connection, self._keyring)
 
     @cached_property
     def meetings(self) -> Meetings:
@@ -61,6 +64,11 @@ class UnitOfWork:
     def outbox(self) -> Outbox:
         """Give intended writes."""
         return Outbox(self.connection)
+
+    @cached_property
+    def inbox(self) -> Inbox:
+        """Give received deliveries."""
+        return Inbox(self.connection)
 
     @cached_property
     def journal(self) -> Journal:
@@ -107,29 +115,31 @@ class Store:
     """Open transactions on one database; safe to share between threads.
 
     ``now`` tells the time where the database has no clock of its own to trust (leases on SQLite).
+    ``keyring`` encrypts the secrets that are kept.
     """
 
-    def __init__(self, engine: Engine, now: Now = _system_time) -> None:
+    def __init__(self, engine: Engine, now: Now = _system_time, keyring: Keyring | None = None) -> None:
         self.engine = engine
+        self.keyring = keyring or Keyring()
         self._now = now
         self._reading = engine.execution_options(**_reading_options(engine))
 
     @classmethod
-    def open(cls, url: str, now: Now = _system_time) -> Store:
+    def open(cls, url: str, now: Now = _system_time, keyring: Keyring | None = None) -> Store:
         """Open a store by database URL; its tables come from ``schema.upgrade``."""
-        return cls(open_engine(url), now)
+        return cls(open_engine(url), now, keyring)
 
     @contextmanager
     def transaction(self) -> Iterator[UnitOfWork]:
         """Do everything inside or nothing; on SQLite one writer at a time, others wait up to 30 s."""
         with self.engine.begin() as connection:
-            yield UnitOfWork(connection, self._now)
+            yield UnitOfWork(connection, self._now, self.keyring)
 
     @contextmanager
     def reading(self) -> Iterator[UnitOfWork]:
         """Read one consistent state without holding up writers; a write inside raises."""
         with self._reading.begin() as connection:
-            yield UnitOfWork(connection, self._now)
+            yield UnitOfWork(connection, self._now, self.keyring)
 
     def close(self) -> None:
         """Close every pooled connection."""

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sync_engine.adapters.attio import check
+from sync_engine.adapters.attio import check, subscribing
 from sync_engine.adapters.attio.answers import (
     ABOUT_EXTERNAL_REF,
     CALENDAR_SYNCED,
@@ -25,6 +25,7 @@ from sync_engine.adapters.attio.mapping import (
     to_observation,
     to_sighting,
 )
+from sync_engine.adapters.attio.receiver import AttioReceiver
 from sync_engine.adapters.attio.settings import AttioSettings
 from sync_engine.adapters.base import Surroundings
 from sync_engine.core.capabilities import Capabilities
@@ -78,6 +79,7 @@ class AttioAdapter:
         self._settings, self._around = settings, around
         self._capabilities = capabilities(may_replace=settings.replace, skipped=settings.skip_participants)
         self._memory: dict[str, Json] = dict(around.memory)
+        self._receiver = AttioReceiver(settings, around)
         self.client = AttioClient(
             base_url=settings.base_url,
             access_token=settings.access_token.get_secret_value(),
@@ -96,6 +98,11 @@ class AttioAdapter:
         """Give what was learned about the account."""
         return dict(self._memory)
 
+    @property
+    def receiver(self) -> AttioReceiver:
+        """Give what takes Attio's deliveries."""
+        return self._receiver
+
     async def canary(self) -> Identity:
         """Read whose workspace the token opens; a dead token is told with HTTP 200."""
         identity = await self.client.identify()
@@ -108,6 +115,10 @@ class AttioAdapter:
     async def check(self) -> Sequence[Finding]:
         """Verify token, level, scopes and clock."""
         return await check.findings(self.client, self._settings, self._around.now())
+
+    async def ensure_webhook(self, url: str) -> Finding:
+        """Subscribe to deliveries at a public URL; the secret, which is told once, is kept at once."""
+        return await subscribing.ensure(self.client, self._around, self._receiver, url)
 
     # Reading -----------------------------------------------------------------------------------------
 

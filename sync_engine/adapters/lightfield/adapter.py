@@ -21,6 +21,7 @@ from sync_engine.adapters.lightfield.mapping import (
     to_observation,
     whole_list,
 )
+from sync_engine.adapters.lightfield.receiver import LightfieldReceiver
 from sync_engine.adapters.lightfield.schemas import Attachments
 from sync_engine.adapters.lightfield.search import Search
 from sync_engine.adapters.lightfield.settings import LightfieldSettings
@@ -88,6 +89,7 @@ class LightfieldAdapter:
         self._margin = timedelta(minutes=settings.create_margin_minutes)
         self.client = LightfieldClient(settings, around)
         self._trash = Trash(self.client)
+        self._receiver = LightfieldReceiver(settings, around)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -102,6 +104,11 @@ class LightfieldAdapter:
     def memory(self) -> Mapping[str, Json]:
         """Give what was learned about the account."""
         return self._memory
+
+    @property
+    def receiver(self) -> LightfieldReceiver:
+        """Give what takes the calls of Lightfield's workflows."""
+        return self._receiver
 
     def _can_update_attendees(self) -> bool:
         since = self._memory.get(NO_ATTENDEES_SINCE)

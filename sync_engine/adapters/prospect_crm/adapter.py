@@ -16,6 +16,7 @@ from sync_engine.adapters.prospect_crm.listing import Listing
 from sync_engine.adapters.prospect_crm.mapping import Known, Reading, observe, parse_meeting, shows
 from sync_engine.adapters.prospect_crm.owners import Owners
 from sync_engine.adapters.prospect_crm.prospects import Prospects
+from sync_engine.adapters.prospect_crm.receiver import ProspectCrmReceiver
 from sync_engine.adapters.prospect_crm.schemas import AuthWire
 from sync_engine.adapters.prospect_crm.settings import ProspectCrmSettings
 from sync_engine.core.capabilities import Capabilities
@@ -73,6 +74,7 @@ class ProspectCrmAdapter:
             timedelta(minutes=settings.default_duration_minutes),
             settings.notes == "description",
         )
+        self._receiver = ProspectCrmReceiver(settings, around)
         prospects = kept.get("prospects")
         self._prospects = Prospects(
             self._client, settings, self._owners, around.now, prospects if isinstance(prospects, dict) else {}
@@ -104,6 +106,11 @@ class ProspectCrmAdapter:
         if self._auth_missing:
             facts["auth"] = False
         return facts
+
+    @property
+    def receiver(self) -> ProspectCrmReceiver:
+        """Give what takes the CRM's deliveries."""
+        return self._receiver
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -156,6 +163,11 @@ class ProspectCrmAdapter:
             return Absence(await self.read(external_id))
         except RecordGoneError:
             return Absence()
+
+    async def addresses_of(self, people: Sequence[str]) -> frozenset[str]:
+        """Read prospects a delivery spoke of; who has no address, or is gone, is left out."""
+        found = [await self._prospects.read(one) for one in people]
+        return frozenset(known.email for known in found if known is not None and known.email)
 
     def _known_of(self, row: Row) -> Known | None:
         prospect_id = row.get("prospectId")

@@ -20,7 +20,6 @@ GUIDE = Guide(
     },
     needed=("default_owner_id",),
     explained={
-        "previous_webhook_secret": "accepted as well while you change webhook_secret",
         "owner_map": 'organizer to user id: { "anna@example.com" = "b2e7..." }',
         "default_duration_minutes": "the CRM keeps no end; a meeting born there lasts so long",
         "notes": "internal: notes stay in the CRM | description: they are shared",

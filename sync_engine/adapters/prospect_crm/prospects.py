@@ -91,10 +91,19 @@ class Prospects:
             return self._remember(Known(prospect_id), self._now())
         return self._learn(row)
 
-    async def among(self, guests: Iterable[str], key: str) -> str:
+    async def read(self, prospect_id: str) -> Known | None:
+        """Read a prospect that has just changed; None if it is gone."""
+        try:
+            return self._learn(await self._client.prospect(prospect_id))
+        except RecordGoneError:
+            self.forget(prospect_id)
+            return None
+
+    async def among(self, guests: Iterable[str], key: str, wanted_at: datetime | None = None) -> str:
         """Give the id of the prospect among a meeting's guests: the first, by address, who is one.
 
-        ``key``: names the intent, should a prospect have to be created.
+        ``key``: names the intent, should a prospect have to be created. ``wanted_at``: when that intent
+        was formed; who was missed before is looked for again, because news may have caused the intent.
 
         Raises:
             UnholdableError: none of them is a known prospect.
@@ -104,7 +113,7 @@ class Prospects:
         left = LOOKUPS_AT_ONCE
         for email in candidates:
             found = self._remembered(email)
-            if found is None and not self._was_missed(email):
+            if found is None and not self._was_missed(email, wanted_at):
                 if left == 0:
                     raise UnholdableError(
                         "its guests are still being looked up", retry_after_seconds=GO_ON_SECONDS
@@ -128,9 +137,11 @@ class Prospects:
         ids = [one for one in self._by_email.get(email, ()) if self._is_fresh(one)]
         return ids[0] if len(ids) == 1 else None
 
-    def _was_missed(self, email: str) -> bool:
+    def _was_missed(self, email: str, wanted_at: datetime | None) -> bool:
         since = self._missed.get(email)
-        return since is not None and self._now() - since < MISS_LASTS
+        if since is None or (wanted_at is not None and since < wanted_at):
+            return False
+        return self._now() - since < MISS_LASTS
 
     async def _look_up(self, email: str) -> str | None:
         mapped = set(self._by_email.get(email, ()))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator
 
 from sync_engine.adapters.base import ConnectionSettings
 from sync_engine.core.meeting import normal_email
@@ -23,7 +23,6 @@ class ProspectCrmSettings(ConnectionSettings):
     provider: Literal["prospect_crm"] = "prospect_crm"
     base_url: str = "https://api.hiringcenterpro.com/v2"
     api_key: SecretStr
-    previous_webhook_secret: SecretStr | None = None
     default_owner_id: str = ""
     owner_map: dict[str, str] = Field(default_factory=dict)
     default_duration_minutes: int = Field(default=30, ge=1, le=24 * 60)
@@ -56,9 +55,3 @@ class ProspectCrmSettings(ConnectionSettings):
         if any("." not in domain or "@" in domain for domain in domains):
             raise ValueError('must hold domains, such as ["example.com"]')
         return domains
-
-    @model_validator(mode="after")
-    def _one_secret_first(self) -> Self:
-        if self.previous_webhook_secret is not None and self.webhook_secret is None:
-            raise ValueError("previous_webhook_secret needs webhook_secret, which is the current one")
-        return self

@@ -14,6 +14,7 @@ from sync_engine.adapters.zoom.listing import Sweep
 from sync_engine.adapters.zoom.mapping import Target
 from sync_engine.adapters.zoom.preparing import Preparer
 from sync_engine.adapters.zoom.reading import Reader
+from sync_engine.adapters.zoom.receiver import ZoomReceiver
 from sync_engine.adapters.zoom.sending import Sender
 from sync_engine.adapters.zoom.settings import ZoomSettings
 from sync_engine.adapters.zoom.tracking import Tracking
@@ -22,6 +23,7 @@ from sync_engine.core.ports import (
     Absence,
     Adapter,
     Finding,
+    Group,
     Identity,
     Json,
     Observation,
@@ -41,6 +43,7 @@ class ZoomAdapter:
         self._settings, self._around = settings, around
         self.client = ZoomClient(settings, around)
         self._capabilities = capabilities(settings.daily_write_reserve)
+        self._receiver = ZoomReceiver(settings, around)
         self._hosts = Hosts(self.client, settings, around.now)
         self._tracking = Tracking(self.client, around.memory)
         self._reader = Reader(self.client, around.now)
@@ -56,6 +59,11 @@ class ZoomAdapter:
     def memory(self) -> Mapping[str, Json]:
         """Give what was learned about the account."""
         return self._tracking.memory
+
+    @property
+    def receiver(self) -> ZoomReceiver:
+        """Give what takes Zoom's deliveries."""
+        return self._receiver
 
     async def canary(self) -> Identity:
         """Read the account's own identity; one request."""
@@ -82,9 +90,9 @@ class ZoomAdapter:
         """Read one meeting or occurrence by id. Raises RecordGoneError, UnmappableRecordError."""
         return await self._reader.read(Target.of(external_id))
 
-    async def read_series(self, number: str, window: Window) -> Sequence[Sighting]:
-        """Read the occurrences of one series that lie in a window; what a webhook about a series needs."""
-        return await self._reader.series(Target.of(number), window)
+    async def read_group(self, key: str, window: Window) -> Group:
+        """Read a number that may be a meeting's or a series', as most deliveries name it; one request."""
+        return await self._reader.group(Target.of(key), window)
 
     async def confirm_absence(self, external_id: str) -> Absence:
         """Ask whether a meeting that a sweep missed is gone.

@@ -14,8 +14,9 @@ from sync_engine.adapters.zoom.mapping import (
     from_series,
     occurrence_sightings,
     stamp,
+    translate,
 )
-from sync_engine.core.ports import Absence, Json, Now, Observation, Sighting, Window
+from sync_engine.core.ports import Absence, Group, Json, Now, Observation, Problem, Window
 from sync_engine.errors import ProviderError, RecordGoneError, RefusedError, UnmappableRecordError
 
 
@@ -55,16 +56,27 @@ class Reader:
         except (ProviderError, UnmappableRecordError):
             return None
 
-    async def series(self, target: Target, window: Window) -> list[Sighting]:
-        """Read the occurrences of a series that lie in a window; none if it is no series."""
-        body = await self.client.get_meeting(target.number, past_occurrences=True)
+    async def group(self, target: Target, window: Window) -> Group:
+        """Read a number and give the single meeting, or the occurrences of the series inside a window."""
+        # A single meeting is not harmed by asking for past occurrences as well.
+        body = await self.body(Target(target.number, "all"))
         if body.get("type") != SERIES:
-            return []
+            return Group([self.observe(Target(target.number), body)])
         host = Host(str(body.get("host_id") or ""), str(body.get("host_email") or ""))
         try:
-            return occurrence_sightings(body, host, stamp(window.start), stamp(window.end))
+            sightings = occurrence_sightings(body, host, stamp(window.start), stamp(window.end))
         except (TypeError, ValueError, KeyError, AttributeError):
             raise UnmappableRecordError("the series does not have the documented form") from None
+        observations: list[Observation] = []
+        problems: list[Problem] = []
+        for sighting in sightings:
+            if sighting.gone:
+                continue
+            try:
+                observations.append(translate(sighting, self.now()))
+            except UnmappableRecordError as error:
+                problems.append(Problem(str(error), sighting.external_id, sighting.scope))
+        return Group(observations, frozenset(s.external_id for s in sightings if s.gone), problems)
 
     async def confirm_absence(self, target: Target) -> Absence:
         """Tell whether a record is really gone; an occurrence listed as cancelled is proof."""

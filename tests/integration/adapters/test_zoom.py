@@ -996,9 +996,9 @@ async def test_a_webhook_about_a_series_can_be_followed_by_one_read(bench: Bench
     swept_ids = {s.external_id: s.fingerprint for s in await bench.sightings()}
     zoom.reset_counters()
 
-    read = await first(bench).read_series(number, bench.window)
+    read = await first(bench).read_group(number, bench.window)
 
-    assert {s.external_id: s.fingerprint for s in read} == swept_ids
+    assert {o.external_id: o.fingerprint for o in read.observations} == swept_ids
     assert zoom.requests.total() == 1
 
 
