@@ -15,14 +15,29 @@ SHARE = 0.97
 TOLERANCE_SECONDS = 0.02
 
 
+# Of a window of a minute, so much may be used at once; the steady rate is lowered by the same share, so
+# that no window ever holds more than is permitted.
+BURST_SHARE = 0.05
+
+
+def shape(window_seconds: float) -> tuple[float, float]:
+    """Give the share of a rate that is used steadily, and the seconds' worth that may go at once."""
+    if window_seconds <= 1.0:
+        return SHARE, TOLERANCE_SECONDS
+    return 1.0 / (1.0 + BURST_SHARE), BURST_SHARE * window_seconds
+
+
 class Pacer(Protocol):
     """Hands out permits for requests of one connection, by the provider's rate category."""
 
     async def acquire(self, category: str) -> None:
         """Wait for a permit of a category."""
 
-    def set_rate(self, category: str, per_second: float) -> None:
-        """Learn a category's permitted rate (an adapter's default, or the provider's own header)."""
+    def set_rate(self, category: str, per_second: float, *, window_seconds: float = 1.0) -> None:
+        """Learn a category's permitted rate (an adapter's default, or the provider's own header).
+
+        ``window_seconds``: the span the provider counts in; within a long one a few requests may go at once.
+        """
 
     def pause(self, category: str, seconds: float) -> None:
         """Hold every further permit of a category back for a while (the provider said so)."""
@@ -47,6 +62,7 @@ class LocalPacer:
         if any(rate <= 0 for rate in self._overrides.values()):
             raise ValueError("a rate must be more than 0 requests per second")
         self._rates: dict[str, float] = dict(self._overrides)
+        self._windows: dict[str, float] = {}
         self._due: dict[str, float] = {}
         self._monotonic, self._sleep = monotonic, sleep
         self._guard = threading.Lock()
@@ -55,10 +71,11 @@ class LocalPacer:
             WeakKeyDictionary()
         )
 
-    def set_rate(self, category: str, per_second: float) -> None:
+    def set_rate(self, category: str, per_second: float, *, window_seconds: float = 1.0) -> None:
         """Learn a category's permitted rate, unless an operator set one; nonsense is not learned."""
         if category not in self._overrides and per_second > 0:
             self._rates[category] = per_second
+            self._windows[category] = window_seconds
 
     def pause(self, category: str, seconds: float) -> None:
         """Hold further permits back for ``seconds``."""
@@ -83,5 +100,6 @@ class LocalPacer:
             if due > now:
                 return due - now
             if rate is not None:
-                self._due[category] = max(due, now - TOLERANCE_SECONDS) + 1.0 / (SHARE * rate)
+                share, burst = shape(self._windows.get(category, 1.0))
+                self._due[category] = max(due, now - burst) + 1.0 / (share * rate)
             return 0.0

@@ -127,7 +127,7 @@ def as_json(made: Preview) -> dict[str, Any]:
 def _forecast_json(forecast: Forecast) -> dict[str, Any]:
     data = asdict(forecast)
     data["actions"] = {action.value: number for action, number in forecast.actions.items()}
-    for internal in ("scopes", "issues", "connection"):
+    for internal in ("scopes", "issues", "connection", "prepared"):
         del data[internal]
     return data
 
@@ -260,7 +260,8 @@ def _contents(change: Change) -> str:
         if isinstance(each.after, tuple):
             parts.append(counted(len(each.after), "participant"))
         elif each.field.value in {"organizer", "location", "kind"}:
-            parts.append(f"{each.field.value} {say(each.after, 60)}")
+            told = say(each.after, 60)
+            parts.append(each.field.value if "://" in told else f"{each.field.value} {told}")
         else:
             parts.append(each.field.value.replace("_", " "))
     return ", ".join(parts) or "nothing but its mark"
@@ -320,6 +321,9 @@ def _warnings(forecast: Forecast) -> list[str]:
     lines = []
     if forecast.tomorrow:
         lines.append(f"{counted(forecast.tomorrow, 'write')} will wait for a day whose quota has room")
+    if forecast.unprepared:
+        unasked = counted(forecast.unprepared, "create was", "creates were")
+        lines.append(f"{unasked} not tried out; it may hold some of them")
     if forecast.guarded:
         again = counted(forecast.recreates, "record")
         lines.append(f"{again} would be made again, so many that you will be asked first")

@@ -1,17 +1,20 @@
 """Preview a sync: what it would write where, what that costs, and how many people it touches.
 
 Pulling is real (what was observed stays, nothing is written at a provider); reconciling is done on paper:
-its plans are read off and forgotten.
+its plans are read off and forgotten. New records are prepared, up to sending them, so that a side that
+will not take one (nobody there is known to it) says so now.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import TypeAlias
 
 import structlog
 
@@ -22,17 +25,25 @@ from sync_engine.core.plan import Entry, Plan, PlannedWrite
 from sync_engine.core.ports import Operation, Write
 from sync_engine.core.projection import project
 from sync_engine.core.refs import Held, HoldKind, RecordHold
+from sync_engine.errors import NeedsReviewError, SyncError, UnholdableError
 from sync_engine.services.engine import Engine, Tenant
 from sync_engine.services.reconcile import Case, load_cases, plan_case
 from sync_engine.services.run import Progress, Run, _silent
 from sync_engine.services.sync import PATIENCE_SECONDS, prepare, pull_all
 from sync_engine.store.decisions import DecisionRow
 from sync_engine.store.outbox import OutboxRow, OutboxState
+from sync_engine.store.refs import RefRow
 from sync_engine.store.unit_of_work import UnitOfWork
 
 log = structlog.get_logger()
 
 PAGE = 200
+MOST_PREPARED = 500
+"""New records per connection that are prepared; preparing may read, and a first contact can be large."""
+
+
+Refusals: TypeAlias = Mapping[tuple[str, str], SyncError]
+"""What a side will not take, by meeting and connection."""
 
 
 class Action(StrEnum):
@@ -125,6 +136,7 @@ class Forecast:
     """What a sync would do at one connection. ``reads`` and ``writes`` are estimated requests.
 
     ``spent``: requests this preview itself has sent. ``tomorrow``: writes that a daily cap lets wait.
+    ``unprepared``: creates the side was not asked about because there are too many; it may refuse some.
     """
 
     connection: str
@@ -137,6 +149,8 @@ class Forecast:
     tomorrow: int = 0
     issues: bool = False
     guarded: bool = False
+    prepared: int = 0
+    unprepared: int = 0
     scopes: Counter[str] = field(default_factory=Counter)
     recreates: int = 0
 
@@ -185,7 +199,7 @@ async def preview(
     await pull_all(engine, tenant, run)
     paper = _Paper(engine, tenant, limit)
     for page in _pages(engine, tenant):
-        paper.take(page)
+        await paper.take(page)
         progress("reconcile", "", len(page))
     made = paper.finished()
     made.observed = run.observed
@@ -237,20 +251,56 @@ class _Paper:
             },
         )
 
-    def take(self, page: Iterable[_Planned]) -> None:
+    async def take(self, page: Iterable[_Planned]) -> None:
         """Plan a page of meetings and note what would happen to them."""
-        for planned in page:
-            try:
-                plan = plan_case(self._engine, self._tenant, planned.case)
-            except Exception as error:
-                # As in a sync: one meeting that meets a bug of ours must not hide the others.
-                log.error("preview_failed", meeting_id=planned.case.row.id, error=type(error).__name__)
-                reason = f"cannot be reconciled ({type(error).__name__})"
-                self._made.failures[f"meeting {planned.case.row.id}"] = reason
-                continue
-            changes = tuple(self._changes(planned, plan))
+        planned = [(each, plan) for each in page if (plan := self._plan(each)) is not None]
+        refusals = await self._refusals([plan for _, plan in planned])
+        for each, plan in planned:
+            changes = tuple(self._changes(each, plan, refusals))
             if changes:
                 self._note(plan, changes)
+
+    def _plan(self, planned: _Planned) -> Plan | None:
+        try:
+            return plan_case(self._engine, self._tenant, planned.case)
+        except Exception as error:
+            # As in a sync: one meeting that meets a bug of ours must not hide the others.
+            log.error("preview_failed", meeting_id=planned.case.row.id, error=type(error).__name__)
+            reason = f"cannot be reconciled ({type(error).__name__})"
+            self._made.failures[f"meeting {planned.case.row.id}"] = reason
+            return None
+
+    async def _refusals(self, plans: Sequence[Plan]) -> Refusals:
+        """Prepare the new records of a page; gives what sides will not take, with their reasons."""
+        asked: list[tuple[str, Write]] = []
+        for plan in plans:
+            for write in plan.writes:
+                if write.operation is not Operation.CREATE or write.replaces:
+                    continue
+                forecast = self._made.forecasts[write.connection]
+                if forecast.prepared < MOST_PREPARED:
+                    forecast.prepared += 1
+                    asked.append((plan.meeting.id, self._intended(None, plan, write)))
+                else:
+                    forecast.unprepared += 1
+        slots = {name: asyncio.Semaphore(c.concurrency) for name, c in self._tenant.channels.items()}
+        answers = await asyncio.gather(*(self._refusal(write, slots) for _, write in asked))
+        return {
+            (meeting_id, write.connection): answer
+            for (meeting_id, write), answer in zip(asked, answers, strict=True)
+            if answer is not None
+        }
+
+    async def _refusal(self, write: Write, slots: Mapping[str, asyncio.Semaphore]) -> SyncError | None:
+        async with slots[write.connection]:
+            try:
+                await self._tenant.channels[write.connection].adapter.prepare(write)
+            except (UnholdableError, NeedsReviewError) as refusal:
+                return refusal
+            except SyncError as error:
+                # What fails now (a limit, a lost connection) may work then; the plan stands without it.
+                log.info("preview_unprepared", connection=write.connection, error=type(error).__name__)
+        return None
 
     def finished(self) -> Preview:
         """Give the preview, with what follows from all plans together."""
@@ -290,11 +340,16 @@ class _Paper:
         if self._limit is None or len(made.meetings) < self._limit:
             made.meetings.append(MeetingPreview(plan.meeting, changes, plan.entries))
 
-    def _changes(self, planned: _Planned, plan: Plan) -> Iterator[Change]:
+    def _changes(self, planned: _Planned, plan: Plan, refusals: Refusals) -> Iterator[Change]:
         case = planned.case
         for write in plan.writes:
-            self._count_towards_limits(case, plan, write)
-            yield self._written(case, write)
+            refusal = refusals.get((plan.meeting.id, write.connection))
+            if refusal is None:
+                self._count_towards_limits(case, plan, write)
+                yield self._written(case, write)
+            else:
+                action = Action.HOLD if isinstance(refusal, UnholdableError) else Action.ASK
+                yield Change(write.connection, action, (), str(refusal))
         for row in planned.cleanups:
             connection = row.write().connection
             if connection in self._tenant.channels:
@@ -335,7 +390,10 @@ class _Paper:
         agreement = ref.ref.agreement if ref and action is not Action.CREATE else {}
         for name in Field:
             after = write.values.get(name)
-            if name not in write.changed or after is None:
+            can = self._can[write.connection].of(name)
+            if name not in write.changed or after is None or can is None:
+                continue
+            if action is Action.CREATE and not can.creatable:
                 continue
             agreed = agreement.get(name)
             before = observed.get(name, agreed.theirs if agreed else None)
@@ -369,9 +427,14 @@ class _Paper:
         forecast.recreates += write.recreate
         if self._can[write.connection].daily_cap is None or write.operation is Operation.DELETE:
             return
-        ref = case.refs.get(write.connection)
-        intended = Write(
-            intent="",
+        intended = self._intended(case.refs.get(write.connection), plan, write)
+        scope = self._tenant.channels[write.connection].adapter.write_scope(intended)
+        if scope:
+            forecast.scopes[scope] += 1
+
+    def _intended(self, ref: RefRow | None, plan: Plan, write: PlannedWrite) -> Write:
+        return Write(
+            intent="preview",
             operation=write.operation,
             connection=write.connection,
             meeting_id=plan.meeting.id,
@@ -383,9 +446,6 @@ class _Paper:
             particulars=ref.observed.particulars if ref and ref.observed else {},
             replaces=write.replaces,
         )
-        scope = self._tenant.channels[write.connection].adapter.write_scope(intended)
-        if scope:
-            forecast.scopes[scope] += 1
 
 
 def _action(operation: Operation, replaces: str | None) -> Action:

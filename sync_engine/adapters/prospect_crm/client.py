@@ -54,7 +54,7 @@ class ProspectCrmClient:
         self._around = around
         self._per_minute = self._allowed = settings.per_minute
         self._budget = HourBudget(settings.per_hour, around.now)
-        around.pacer.set_rate(CATEGORY, settings.per_minute / 60)
+        around.pacer.set_rate(CATEGORY, settings.per_minute / 60, window_seconds=60)
         headers = {"Authorization": f"Bearer {settings.api_key.get_secret_value()}"}
 
         async def credentials(_renew: bool) -> Mapping[str, str]:
@@ -205,7 +205,7 @@ class ProspectCrmClient:
         allowed = min(self._per_minute, self.limit_seen)
         if allowed != self._allowed:
             self._allowed = allowed
-            self._around.pacer.set_rate(CATEGORY, allowed / 60)
+            self._around.pacer.set_rate(CATEGORY, allowed / 60, window_seconds=60)
 
 
 def meeting_path(meeting_id: str) -> str:

@@ -216,3 +216,15 @@ async def test_a_waiter_that_gives_up_does_not_hold_up_the_others() -> None:
         await waiter
 
     await asyncio.wait_for(pacer.acquire("other"), 1.0)
+
+
+async def test_a_minute_s_budget_lets_a_few_requests_go_at_once_and_is_never_exceeded() -> None:
+    time = FakeTime()
+    pacer = pacer_of(time)
+    pacer.set_rate("all", 5.0, window_seconds=60)
+
+    left = await departures(pacer, time, 900, "all")
+
+    assert sum(moment == left[0] for moment in left) >= 10
+    assert max(sum(start <= moment < start + 60 for moment in left) for start in left) <= 300
+    assert 900 / (left[-1] - left[0]) >= 0.95 * 5
