@@ -7,9 +7,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
+import structlog
+
 from sync_engine.adapters.base import ConnectionSettings, Surroundings
 from sync_engine.adapters.pacing import LocalPacer
 from sync_engine.adapters.registry import ProviderEntry, known_providers
+from sync_engine.adapters.shared_pacing import SharedPacing
 from sync_engine.core.guards import Threshold
 from sync_engine.core.ids import Ids
 from sync_engine.core.meeting import Field
@@ -20,8 +23,12 @@ from sync_engine.services.engine import Channel, Engine, RequestMeter, Tenant
 from sync_engine.services.lease import hold_waiting
 from sync_engine.settings import ASK, Settings, Workspace
 from sync_engine.store import schema
+from sync_engine.store.clock import clock_of
 from sync_engine.store.connections import connection_id
+from sync_engine.store.keyring import Keyring
 from sync_engine.store.unit_of_work import Store
+
+log = structlog.get_logger()
 
 
 def system_time() -> datetime:
@@ -41,7 +48,14 @@ class StoreVault:
             return uow.connections.load_secret(self._connection, self._name)
 
     def store(self, secret: str) -> None:
-        """Keep a new secret."""
+        """Keep a new secret, encrypted if there is a key.
+
+        Without one it is kept all the same: by now the provider takes no other, and refusing to keep it
+        would end the connection.
+        """
+        if not self._store.keyring.seals:
+            fix = "set SYNC_ENGINE__SECRET_KEY"
+            log.warning("secret_kept_in_plain", connection_id=self._connection, fix=fix)
         with self._store.transaction() as uow:
             uow.connections.store_secret(self._connection, self._name, secret, self._now())
 
@@ -58,7 +72,7 @@ def open_store(settings: Settings, now: Now = system_time) -> Store:
     Raises:
         ConfigurationError: the database's tables are not those of this release.
     """
-    store = Store.open(settings.database_url, now)
+    store = Store.open(settings.database_url, now, Keyring(settings.secret_keys))
     if store.engine.dialect.name == "sqlite":
         schema.upgrade(store.engine)
     elif not schema.is_current(store.engine):
@@ -73,20 +87,27 @@ def build_engine(
     settings: Settings,
     *,
     store: Store | None = None,
-    now: Now = system_time,
+    now: Now | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     providers: Mapping[str, ProviderEntry] | None = None,
 ) -> Engine:
-    """Build the engine; adapters open no connection before they are used."""
-    opened = store or open_store(settings, now)
+    """Build the engine; adapters open no connection before they are used.
+
+    Without ``now`` the time is the database's where several hosts share one. With a ``redis_url`` all
+    processes share their pace.
+    """
+    opened = store or open_store(settings, now or system_time)
+    now = now or clock_of(opened.engine, system_time)
+    shared = SharedPacing(settings.redis_url, sleep=sleep) if settings.redis_url else None
     known = known_providers() if providers is None else providers
     remembered = _memories(opened)
     tenants = {
-        name: _tenant(name, workspace, settings, opened, known, remembered, now, sleep)
+        name: _tenant(name, workspace, settings, opened, known, remembered, now, sleep, shared)
         for name, workspace in settings.workspaces.items()
     }
     ids = Ids()
-    return Engine(opened, now, lambda: ids(now()), tenants, sleep)
+    closing = (shared.aclose,) if shared else ()
+    return Engine(opened, now, lambda: ids(now()), tenants, sleep, closing)
 
 
 def _memories(store: Store) -> dict[str, Mapping[str, Json]]:
@@ -107,6 +128,7 @@ def _tenant(
     remembered: Mapping[str, Mapping[str, Json]],
     now: Now,
     sleep: Callable[[float], Awaitable[None]],
+    shared: SharedPacing | None,
 ) -> Tenant:
     channels: dict[str, Channel] = {}
     for connection, chosen in workspace.connections.items():
@@ -116,7 +138,7 @@ def _tenant(
             workspace=name,
             connection=connection,
             now=now,
-            pacer=LocalPacer(chosen.rates),
+            pacer=shared.pacer(key, chosen.rates) if shared else LocalPacer(chosen.rates),
             vault=StoreVault(store, key, now),
             webhook_vault=StoreVault(store, key, now, "webhook"),
             sleep=sleep,

@@ -29,6 +29,7 @@ from sync_engine.configuration.problems import (
     suggestion,
 )
 from sync_engine.configuration.reading import Reader, Surrounding
+from sync_engine.configuration.secrets import check_keys, split_keys
 from sync_engine.configuration.urls import (
     anchor_sqlite,
     check_broker_url,
@@ -60,6 +61,18 @@ class LogSettings(BaseModel):
     @classmethod
     def _in_small_letters(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
+
+
+class RetentionSettings(BaseModel):
+    """How long what is over is kept, in days. What is still wanted is never forgotten."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    journal_days: int = Field(default=400, ge=1)
+    outbox_days: int = Field(default=30, ge=1)
+    inbox_days: int = Field(default=14, ge=1)
+    runs_days: int = Field(default=90, ge=1)
+    quotas_days: int = Field(default=35, ge=2)
 
 
 class Workspace(BaseModel):
@@ -102,7 +115,9 @@ class Settings(BaseModel):
 
     database_url: str = "sqlite:///sync-engine.db"
     redis_url: str = ""
+    secret_key: SecretStr | None = None
     log: LogSettings = LogSettings()
+    retention: RetentionSettings = RetentionSettings()
     workspaces: dict[str, Workspace] = Field(default_factory=dict)
 
     _path: Path | None = PrivateAttr(default=None)
@@ -117,6 +132,18 @@ class Settings(BaseModel):
     @classmethod
     def _usable_broker(cls, value: str) -> str:
         return check_broker_url(value)
+
+    @field_validator("secret_key")
+    @classmethod
+    def _usable_keys(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            check_keys(split_keys(value.get_secret_value()))
+        return value
+
+    @property
+    def secret_keys(self) -> tuple[str, ...]:
+        """Give the keys that protect kept tokens, the newest first; empty for none."""
+        return split_keys(self.secret_key.get_secret_value()) if self.secret_key else ()
 
     @property
     def path(self) -> Path | None:

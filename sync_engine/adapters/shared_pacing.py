@@ -16,7 +16,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from sync_engine.adapters.pacing import SHARE, TOLERANCE_SECONDS, LocalPacer
+from sync_engine.adapters.pacing import LocalPacer, shape
 
 log = structlog.get_logger()
 
@@ -27,16 +27,16 @@ TRY_AGAIN_SECONDS = 5.0
 LEARNED_SECONDS = 3600
 """How long a rate that a provider's header told counts for the workers that have not seen the header."""
 
-# Take a permit: 0, or the microseconds after which to ask again. ARGV: interval, tolerance (microseconds).
+# Take a permit: 0, or the microseconds after which to ask again. ARGV: interval, burst (microseconds).
 _TAKE = """
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
 local due = tonumber(redis.call('HGET', KEYS[1], 'due') or 0)
 if due > now then return due - now end
-local interval = tonumber(ARGV[1])
-local told = redis.call('HMGET', KEYS[1], 'interval', 'told_until')
-if told[1] and tonumber(told[2]) > now then interval = tonumber(told[1]) end
-due = math.max(due, now - tonumber(ARGV[2])) + interval
+local interval, burst = tonumber(ARGV[1]), tonumber(ARGV[2])
+local told = redis.call('HMGET', KEYS[1], 'interval', 'burst', 'told_until')
+if told[3] and tonumber(told[3]) > now then interval, burst = tonumber(told[1]), tonumber(told[2]) end
+due = math.max(due, now - burst) + interval
 redis.call('HSET', KEYS[1], 'due', string.format('%.0f', due))
 if redis.call('PTTL', KEYS[1]) < math.ceil(interval / 1000) + 60000 then
   redis.call('PEXPIRE', KEYS[1], math.ceil(interval / 1000) + 120000)
@@ -56,12 +56,12 @@ end
 return 0
 """
 
-# Keep a rate that the provider told. ARGV: interval (microseconds), for how many seconds.
+# Keep a rate that the provider told. ARGV: interval, burst (microseconds), for how many seconds.
 _LEARN = """
 local t = redis.call('TIME')
-local until_ = t[1] * 1000000 + t[2] + ARGV[2] * 1000000
-redis.call('HSET', KEYS[1], 'interval', ARGV[1], 'told_until', string.format('%.0f', until_))
-redis.call('EXPIRE', KEYS[1], ARGV[2] + 60)
+local until_ = string.format('%.0f', t[1] * 1000000 + t[2] + ARGV[3] * 1000000)
+redis.call('HSET', KEYS[1], 'interval', ARGV[1], 'burst', ARGV[2], 'told_until', until_)
+redis.call('EXPIRE', KEYS[1], math.ceil(tonumber(ARGV[3])) + 60)
 return 0
 """
 
@@ -145,26 +145,26 @@ class SharedPacer:
         self._shared, self._connection = shared, connection_id
         self._local = LocalPacer(overrides, monotonic=shared.monotonic, sleep=shared.sleep)
         self._overrides = dict(overrides or {})
-        self._rates = dict(self._overrides)
+        self._shapes = {category: _shape_us(rate, 1.0) for category, rate in self._overrides.items()}
         self._news: list[_News] = []
         self._telling: set[asyncio.Task[None]] = set()
         self._queues: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Lock]] = (
             WeakKeyDictionary()
         )
 
-    def set_rate(self, category: str, per_second: float) -> None:
+    def set_rate(self, category: str, per_second: float, *, window_seconds: float = 1.0) -> None:
         """Learn a category's permitted rate, unless an operator set one; nonsense is not learned.
 
         The first rate is the adapter's own, which every worker knows; what differs from it later was told
         by the provider, and the others are told in turn.
         """
-        self._local.set_rate(category, per_second)
+        self._local.set_rate(category, per_second, window_seconds=window_seconds)
         if category in self._overrides or per_second <= 0:
             return
-        known = self._rates.get(category)
-        self._rates[category] = per_second
-        if known is not None and known != per_second:
-            self._tell(_News(_LEARN, category, (_interval_us(per_second), LEARNED_SECONDS)))
+        known, shaped = self._shapes.get(category), _shape_us(per_second, window_seconds)
+        self._shapes[category] = shaped
+        if known is not None and known != shaped:
+            self._tell(_News(_LEARN, category, (*shaped, LEARNED_SECONDS)))
 
     def pause(self, category: str, seconds: float) -> None:
         """Hold further permits of every worker back for ``seconds``."""
@@ -173,15 +173,14 @@ class SharedPacer:
 
     async def acquire(self, category: str) -> None:
         """Wait until a permit is due and take it; within one process first come, first served."""
-        rate = self._rates.get(category)
-        if rate is None:
+        shaped = self._shapes.get(category)
+        if shaped is None:
             await self._local.acquire(category)
             return
         queue = self._queues.setdefault(asyncio.get_running_loop(), {}).setdefault(category, asyncio.Lock())
         async with queue:
             await self._everything_is_told()
-            arguments = (_interval_us(rate), round(TOLERANCE_SECONDS * 1_000_000))
-            while (wait_us := await self._shared.call(_TAKE, self._key(category), arguments)) != 0:
+            while (wait_us := await self._shared.call(_TAKE, self._key(category), shaped)) != 0:
                 if wait_us is None:
                     await self._local.acquire(category)
                     return
@@ -222,5 +221,7 @@ def redis_py_url(url: str) -> str:
     return f"unix://{path}{'?' if query else ''}{query.replace('virtual_host=', 'db=')}"
 
 
-def _interval_us(per_second: float) -> int:
-    return round(1_000_000 / (SHARE * per_second))
+def _shape_us(per_second: float, window_seconds: float) -> tuple[int, int]:
+    """Give the microseconds between two permits, and the microseconds' worth that may go at once."""
+    share, burst_seconds = shape(window_seconds)
+    return round(1_000_000 / (share * per_second)), round(burst_seconds * 1_000_000)

@@ -38,6 +38,9 @@ EXAMPLES = examples(
     "sync-engine explain 84279883862 --json",
 )
 
+ROOMY = 100
+"""From so many columns on, values can have their dates beside them."""
+
 _WORDS = {
     "agreed": ("ok", "green"),
     "carried": ("ok", "green"),
@@ -99,7 +102,7 @@ def show_story(console: Console, story: Story, now: datetime) -> None:
         told = f"Looked at again {ago(story.next_due, now)} ({moment(story.next_due)})."
         console.print(Text(told, style="dim"))
     console.print()
-    console.print(_values(story))
+    console.print(_values(story, dated=console.width >= ROOMY))
     console.print()
     console.print(_connections(story, now))
     _show_kept_back(console, story)
@@ -107,7 +110,7 @@ def show_story(console: Console, story: Story, now: datetime) -> None:
     _show_journal(console, story)
 
 
-def _values(story: Story) -> Table:
+def _values(story: Story, *, dated: bool) -> Table:
     """Tabulate the fields: the value, whence it came, and how each connection stands with it."""
     from rich.table import Table
     from rich.text import Text
@@ -126,7 +129,8 @@ def _values(story: Story) -> Table:
             continue
         states = [_state(each.fields[name]) for each in live]
         value = Text(say(story.meeting.values.get(name), 240))
-        table.add_row(Text(name.value.replace("_", " "), style="bold"), value, _source(story, name), *states)
+        source = _source(story, name, dated=dated)
+        table.add_row(Text(name.value.replace("_", " "), style="bold"), value, source, *states)
     return table
 
 
@@ -141,14 +145,15 @@ def _state(field: FieldStory) -> Text:
     return Text(word, style=style)
 
 
-def _source(story: Story, name: Field) -> Text:
+def _source(story: Story, name: Field, *, dated: bool) -> Text:
     from rich.text import Text
 
     source = story.meeting.provenance.get(name)
     if source is None:
         return Text("")
     told = Text(source.connection)
-    told.append(f" {source.observed_at:%d %b %H:%M}", style="dim")
+    if dated:
+        told.append(f" {source.observed_at:%d %b %H:%M}", style="dim")
     if source.derived:
         told.append(" derived", style="yellow")
     if source.machine:
@@ -203,7 +208,8 @@ def _note(each: ConnectionStory) -> Text:
         told.append("is read in full by the next sync")
     origin = "made by us" if ref.origin.value == "created" else "found there"
     by = (row.evidence or {}).get("by")
-    told.append(f"{origin}, linked by {by}" if by else origin if ref.external_id else "wanted")
+    if ref.external_id:
+        told.append(f"{origin}, linked by {by}" if by else origin)
     return Text(one_line("; ".join(told), 400))
 
 

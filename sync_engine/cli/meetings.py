@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from sync_engine.services.search import Hit, Hits
     from sync_engine.store.refs import RefRow
 
+ROOMY = 110
+"""From so many columns on, a line has room for a meeting's end and zone."""
+
 EXAMPLES = examples(
     "sync-engine meetings                            the latest ones",
     "sync-engine meetings kick-off",
@@ -92,7 +95,8 @@ def show_hits(console: Console, found: Hits, text: str) -> None:
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("id", no_wrap=True, style="cyan")
-    table.add_column("when", overflow="fold", min_width=16)
+    brief = console.width < ROOMY
+    table.add_column("when", no_wrap=brief, overflow="fold")
     table.add_column("title", overflow="fold", ratio=1)
     table.add_column("at", overflow="fold")
     for hit in found.hits:
@@ -102,7 +106,10 @@ def show_hits(console: Console, found: Hits, text: str) -> None:
         if cancelled:
             title.append(" (cancelled)", style="not strike dim")
         table.add_row(
-            Text(short(meeting.id)), Text(when(meeting.schedule)), title, _places(hit.refs.values())
+            Text(short(meeting.id)),
+            Text(when(meeting.schedule, brief=brief)),
+            title,
+            _places(hit.refs.values()),
         )
     console.print(table)
     steps = [("sync-engine explain ID", "the life of one meeting")]

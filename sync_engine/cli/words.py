@@ -58,10 +58,14 @@ def _span(span: timedelta) -> str:
     return f"{int(seconds)} s"
 
 
-def when(schedule: Schedule | None) -> str:
-    """Say when a meeting takes place, on the clock of its own zone."""
+def when(schedule: Schedule | None, *, brief: bool = False) -> str:
+    """Say when a meeting takes place, on the clock of its own zone; ``brief`` leaves end and zone out."""
     if schedule is None:
-        return "at an unknown time"
+        return "unknown" if brief else "at an unknown time"
+    if brief:
+        zone, _ = _zone(schedule.zone)
+        start = schedule.start if schedule.all_day else schedule.start.astimezone(zone)
+        return f"{start:%a %Y-%m-%d}" if schedule.all_day else f"{start:%a %Y-%m-%d %H:%M}"
     if schedule.all_day:
         last = schedule.end - timedelta(days=1)
         first = f"{schedule.start:%a %Y-%m-%d}"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -49,3 +50,23 @@ def fetch_secret(value: str, environ: Mapping[str, str], folder: Path) -> str:
             raise ValueError(f"names the environment variable {name}, which is not set")
         return environ[name].strip()
     return value
+
+
+def split_keys(text: str) -> tuple[str, ...]:
+    """Give the keys of a setting that holds several, separated by commas or blanks."""
+    return tuple(re.split(r"[,\s]+", text.strip(" \t\r\n,"))) if text.strip(" \t\r\n,") else ()
+
+
+def check_keys(keys: Sequence[str]) -> None:
+    """Refuse keys that cannot encrypt.
+
+    Raises:
+        ValueError: says how to make one; never shows what was given.
+    """
+    for key in keys:
+        try:
+            usable = len(base64.b64decode(key, altchars=b"-_", validate=True)) == 32
+        except ValueError:
+            usable = False
+        if not usable:
+            raise ValueError("must be keys of 32 bytes in URL-safe base64; sync-engine new-key prints one")

@@ -88,7 +88,7 @@ def match(observation: Observation, known: Iterable[Known], *, grows_twins: bool
     In order: our own mark, conference key or iCal uid with the same start, then start, people and title
     together. ``grows_twins``: the connection may show a calendar copy beside the record we made.
 
-    Source: design §3.
+    Source: docs/decisions/0006-matching-evidence-and-twins.md.
     """
     pool = [k for k in known if k.meeting.status is Status.SCHEDULED]
     for one in pool:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from sync_engine.core.meeting import Participant, Schedule, Value, participants
+from sync_engine.core.meeting import Participant, Schedule, Value, normal_email, participants
 
 Normaliser = Callable[[Value], Value]
 
@@ -34,6 +34,11 @@ def or_else(fallback: str, inner: Normaliser) -> Normaliser:
         return inner(value) or inner(fallback) if isinstance(value, str) else inner(value)
 
     return normalise
+
+
+def one_address(value: Value) -> Value:
+    """Normalise the one e-mail address a field holds."""
+    return normal_email(value) if isinstance(value, str) else value
 
 
 def emails_only(value: Value) -> Value:

@@ -57,6 +57,7 @@ async def prove_absences(engine: Engine, tenant: Tenant, channel: Channel, sweep
     approved = _approved(engine, channel) if alarm else frozenset()
     asked = [s for s in suspects if s in approved] if alarm else suspects
     sample = [s for s in suspects if s not in approved][:SAMPLE] if alarm else []
+    sweep.reads += len(asked) + len(sample)
     found = await _ask(channel, [*asked, *sample])
     if alarm:
         unapproved = {i: p for i, p in {**found.gone, **told_gone}.items() if i not in approved}
@@ -152,8 +153,9 @@ def _settle(
 
     with engine.store.transaction() as uow:
         sweep.lease.check(uow)
-        update_refs(uow, engine, channel, found.present)
+        sweep.repaired |= update_refs(uow, engine, channel, found.present)
         count_gone(uow, engine, channel, {**found.gone, **told_gone})
+        sweep.repaired |= found.gone.keys() | told_gone.keys()
 
 
 def count_gone(uow: UnitOfWork, engine: Engine, channel: Channel, gone: dict[str, bool]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -73,13 +73,14 @@ class Tenant:
 
 @dataclass(frozen=True)
 class Engine:
-    """The engine's surroundings. ``new_id`` makes time-ordered ids."""
+    """The engine's surroundings. ``new_id`` makes time-ordered ids; ``closing`` is closed with it."""
 
     store: Store
     now: Now
     new_id: Callable[[], str]
     tenants: Mapping[str, Tenant]
     sleep: Callable[[float], Awaitable[None]]
+    closing: Sequence[Callable[[], Awaitable[None]]] = ()
 
     def window(self, tenant: Tenant) -> Window:
         """Give the span of meeting times that is kept in agreement now."""
@@ -102,4 +103,6 @@ class Engine:
         for tenant in self.tenants.values():
             for channel in tenant.channels.values():
                 await channel.adapter.aclose()
+        for close in self.closing:
+            await close()
         self.store.close()

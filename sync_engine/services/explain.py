@@ -13,7 +13,7 @@ from sync_engine.core.links import first_url
 from sync_engine.core.meeting import Field, Meeting, Status, Value
 from sync_engine.core.policy import CreateRule
 from sync_engine.core.projection import project
-from sync_engine.core.refs import Agreed, Held, RefState
+from sync_engine.core.refs import Agreed, Held
 from sync_engine.services.engine import Channel, Engine, Tenant
 from sync_engine.services.search import find_meeting
 from sync_engine.store.conflicts import ConflictRow
@@ -28,8 +28,8 @@ class FieldState(StrEnum):
 
     ``agreed``: both settled. ``held``: kept back, see the reason. ``frozen``: a person has to decide.
     ``pending``: a write is wanted. ``carried``: written and never shown again. ``hidden``: the record does
-    not show it. ``own``: the connection's own way to show it, nothing to correct. ``none``: the connection
-    has no such field.
+    not show it. ``own``: the connection made the value up itself, so there is nothing to tell it. ``none``:
+    it has no such field.
     """
 
     AGREED = "agreed"
@@ -121,7 +121,7 @@ def _connection(
 ) -> ConnectionStory:
     writes = [row for row in open_rows if row.connection_id == channel.id]
     fields: dict[Field, FieldStory] = {}
-    if ref is not None and ref.ref.state is not RefState.GONE:
+    if ref is not None and ref.ref.is_live:
         can = channel.adapter.capabilities
         changed = frozenset(name for row in writes for name in row.changed)
         fields = {name: _field(meeting, name, can.of(name), ref, changed) for name in Field}
@@ -160,6 +160,9 @@ def _at_rest(
 ) -> FieldState:
     if is_empty(wanted) and is_empty(shows):
         return FieldState.AGREED
+    source = meeting.provenance.get(name)
+    if source is not None and source.derived and source.connection == row.ref.connection:
+        return FieldState.OWN
     if not can.readable:
         settled = agreed is not None and wanted is not None and same(agreed.ours, wanted)
         return FieldState.CARRIED if settled else FieldState.HIDDEN
@@ -169,10 +172,7 @@ def _at_rest(
         return FieldState.HIDDEN
     if wanted is None or same(shows, wanted):
         return FieldState.AGREED
-    source = meeting.provenance.get(name)
-    if row.observed and (name in row.observed.derived or (source and source.derived)):
-        return FieldState.OWN
-    return FieldState.PENDING
+    return FieldState.OWN if row.observed and name in row.observed.derived else FieldState.PENDING
 
 
 def _why_absent(engine: Engine, tenant: Tenant, channel: Channel, meeting: Meeting) -> str:

@@ -14,6 +14,7 @@ from sync_engine.core.ports import Observation, Operation, Window
 from sync_engine.core.refs import Origin, Ref, RefState
 from sync_engine.services.engine import Channel, Engine, Tenant
 from sync_engine.services.journal import journalled, note
+from sync_engine.services.rotation import take_over
 from sync_engine.services.run import Run
 from sync_engine.store.meetings import MeetingRow
 from sync_engine.store.outbox import IN_FLIGHT, OutboxRow
@@ -169,7 +170,7 @@ def new_ref(
     state = RefState.READ_ONLY if observation.read_only else RefState.LINKED
     ref = Ref(engine.new_id(), channel.name, state, Origin.FOUND, engine.now(), observation.external_id)
     row = RefRow(ref, channel.id, meeting_id, evidence=evidence)
-    row.observe(observation)
+    take_over(row, observation, channel, engine.now())
     return row
 
 
@@ -226,7 +227,7 @@ def bind(
         hold=None,
     )
     there.evidence = evidence
-    there.observe(observation)
+    take_over(there, observation, channel, engine.now())
     return [Tie(there, evidence)]
 
 

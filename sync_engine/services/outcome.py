@@ -18,6 +18,7 @@ from sync_engine.services.engine import Channel, Engine, Tenant
 from sync_engine.services.journal import journalled
 from sync_engine.services.lease import HeldLease
 from sync_engine.services.linking import cleanup_row
+from sync_engine.services.rotation import take_over
 from sync_engine.services.run import Run
 from sync_engine.store.outbox import OutboxRow
 from sync_engine.store.refs import RefRow
@@ -50,7 +51,7 @@ def finish(
     if row.operation is Operation.CREATE and row.replaces:
         uow.outbox.upsert_open([cleanup_row(engine, ref, row.revision, run)], now)
     before = ref.observed
-    _agree(engine, ref, row, written)
+    _agree(engine, channel, ref, row, written)
     uow.refs.save([ref])
     if _needs_another_look(row, before, written):
         uow.meetings.mark_dirty([row.meeting_id])
@@ -65,7 +66,7 @@ def _count(run: Run, row: OutboxRow) -> None:
         run.updated += 1
 
 
-def _agree(engine: Engine, ref: RefRow, row: OutboxRow, written: Written) -> None:
+def _agree(engine: Engine, channel: Channel, ref: RefRow, row: OutboxRow, written: Written) -> None:
     """Take what was sent for ours and what came back for theirs: both now count as settled."""
     now, shown = engine.now(), written.observation
     theirs = shown.values if shown else {}
@@ -93,8 +94,9 @@ def _agree(engine: Engine, ref: RefRow, row: OutboxRow, written: Written) -> Non
         recent_writes=tuple(recent),
     )
     if shown is not None:
-        ref.observe(shown)
-    ref.needs_read = shown is None or not shown.complete
+        take_over(ref, shown, channel, now)
+    else:
+        ref.needs_read = True
     ref.absences, ref.absent_since = 0, None
 
 
@@ -200,7 +202,7 @@ def adopt(
             hold=None,
         )
         ref.evidence = {"by": "look-up before creating"}
-        ref.observe(chosen)
+        take_over(ref, chosen, channel, engine.now())
         uow.refs.save([ref])
         uow.meetings.mark_dirty([row.meeting_id])
         entry = Entry(EntryKind.LINKED, channel.name, "found there just before creating")

@@ -6,10 +6,11 @@ import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 
+from sync_engine.core.fields import digest
 from sync_engine.core.meeting import Field, Schedule
 from sync_engine.core.ports import Observation, Problem, Sighting, SweepPage, Window
 from sync_engine.core.refs import RefState
@@ -19,21 +20,26 @@ from sync_engine.services.connections import recognise, rest
 from sync_engine.services.engine import Channel, Engine, Tenant
 from sync_engine.services.lease import HeldLease, hold
 from sync_engine.services.linking import take_in
+from sync_engine.services.rotation import take_over
 from sync_engine.services.run import Run
+from sync_engine.services.webhook_health import note_sweep
 from sync_engine.store.quarantine import QuarantineRow
 from sync_engine.store.refs import KnownRef, RefRow
 from sync_engine.store.unit_of_work import UnitOfWork
 
 log = structlog.get_logger()
 
-DETAIL_ROTATION = timedelta(hours=24)
 LIVE = frozenset({RefState.LINKED, RefState.READ_ONLY})
 STILL_BUSY = "another run is still working on it; run it again when that one has finished"
 
 
 @dataclass
 class Sweep:
-    """One sweep under way: what it saw, so that what it did not see can be told."""
+    """One sweep under way: what it saw, so that what it did not see can be told.
+
+    ``repaired``: known records it found changed or gone. ``reads``: requests for single records, which a
+    sweep without news would not have made.
+    """
 
     window: Window
     lease: HeldLease
@@ -41,6 +47,8 @@ class Sweep:
     covered: set[str] = field(default_factory=set)
     gone: list[str] = field(default_factory=list)
     problems: int = 0
+    repaired: set[str] = field(default_factory=set)
+    reads: int = 0
 
     def saw(self, external_id: str) -> None:
         """Remember a record in few bytes: a sweep may see hundreds of thousands."""
@@ -83,6 +91,7 @@ async def pull_connection(engine: Engine, tenant: Tenant, channel: Channel, run:
 
 
 async def _sweep(engine: Engine, tenant: Tenant, channel: Channel, sweep: Sweep, run: Run) -> None:
+    before = channel.meter.by_method.total()
     async for page in channel.adapter.sweep(sweep.window):
         await _take_page(engine, tenant, channel, sweep, page, run)
         run.observed += len(page.sightings)
@@ -91,7 +100,14 @@ async def _sweep(engine: Engine, tenant: Tenant, channel: Channel, sweep: Sweep,
     await prove_absences(engine, tenant, channel, sweep, run)
     with engine.store.transaction() as uow:
         sweep.lease.check(uow)
-        uow.connections.swept(channel.id, engine.now(), complete=True, memory=dict(channel.adapter.memory))
+        note_sweep(uow, tenant, channel, sweep.repaired)
+        uow.connections.swept(
+            channel.id,
+            engine.now(),
+            complete=True,
+            memory=dict(channel.adapter.memory),
+            cursor={"requests": channel.meter.by_method.total() - before, "reads": sweep.reads},
+        )
     log.info("pull_finished", connection_id=channel.id, seen=len(sweep.seen), problems=sweep.problems)
 
 
@@ -124,7 +140,7 @@ async def _take_page(
         return
     _translate(channel, sorted_out)
     await _read_details(channel, sweep, sorted_out)
-    store_page(engine, tenant, channel, sweep.lease, sorted_out, run)
+    sweep.repaired |= store_page(engine, tenant, channel, sweep.lease, sorted_out, run)
 
 
 def _sort_out(engine: Engine, channel: Channel, sweep: Sweep, page: SweepPage) -> Page:
@@ -176,6 +192,7 @@ async def _read_details(channel: Channel, sweep: Sweep, page: Page) -> None:
     rows = list(page.observations)
     wanted = [not o.complete and (o.external_id in page.known or _in_window(o, sweep.window)) for o in rows]
     reads = [_read(channel, o.external_id, slots) if w else None for o, w in zip(rows, wanted, strict=True)]
+    sweep.reads += sum(wanted) + len(page.returned)
     results = await asyncio.gather(*(r for r in reads if r is not None), return_exceptions=True)
     outcome = iter(results)
     page.observations.clear()
@@ -227,6 +244,7 @@ async def _read_asked_for(engine: Engine, tenant: Tenant, channel: Channel, swee
         known = uow.refs.known(channel.id, [r.external_id for r in asked])
     if not asked:
         return
+    sweep.reads += len(asked)
     page = Page(known)
     slots = asyncio.Semaphore(channel.concurrency)
     reads = await asyncio.gather(
@@ -239,44 +257,52 @@ async def _read_asked_for(engine: Engine, tenant: Tenant, channel: Channel, swee
         elif not isinstance(read, ProviderError | UnmappableRecordError):
             assert isinstance(read, BaseException)
             raise read
-    store_page(engine, tenant, channel, sweep.lease, page, run)
+    sweep.repaired |= store_page(engine, tenant, channel, sweep.lease, page, run)
 
 
 def store_page(
     engine: Engine, tenant: Tenant, channel: Channel, lease: HeldLease, page: Page, run: Run
-) -> None:
-    """Store a page of observations in one transaction: refs, new meetings, what to reconcile."""
+) -> set[str]:
+    """Store a page of observations in one transaction: refs, new meetings, what to reconcile.
+
+    Gives the external ids of known records that show something else than before.
+    """
     with engine.store.transaction() as uow:
         lease.check(uow)
         fresh = [o for o in page.observations if o.external_id not in page.known]
         there = [o for o in page.observations if o.external_id in page.known]
-        update_refs(uow, engine, channel, there)
+        changed = update_refs(uow, engine, channel, there)
         take_in(uow, engine, tenant, channel, fresh, run)
         _set_aside(uow, engine, channel, page)
+    return changed
 
 
-def update_refs(uow: UnitOfWork, engine: Engine, channel: Channel, seen: Sequence[Observation]) -> None:
-    """Store what known records show now; only what changed in substance puts a meeting in line."""
+def update_refs(uow: UnitOfWork, engine: Engine, channel: Channel, seen: Sequence[Observation]) -> set[str]:
+    """Store what known records show now; only what changed in substance puts a meeting in line.
+
+    Gives the external ids of what changed in substance.
+    """
     rows = uow.refs.by_external_id(channel.id, [o.external_id for o in seen])
     changed: list[RefRow] = []
     dirty: set[str] = set()
+    news: set[str] = set()
     for observation in seen:
         row = rows.get(observation.external_id)
         if row is None:
             continue
         if _says_more(row, observation):
             dirty.add(row.meeting_id)
+            news.add(observation.external_id)
         elif not observation.complete and row.observed is not None and row.observed.complete:
             # Only the row changed shape; what was read in full before still stands.
             row.fingerprint, row.needs_read = observation.fingerprint, True
             changed.append(row)
             continue
-        row.observe(observation)
-        row.needs_read = not observation.complete
-        row.detail_due_at = _next_detail(engine.now(), channel, row)
+        take_over(row, observation, channel, engine.now())
         changed.append(row)
     uow.refs.save(changed)
     uow.meetings.mark_dirty(sorted(dirty))
+    return news
 
 
 def _says_more(row: RefRow, new: Observation) -> bool:
@@ -293,12 +319,8 @@ def _says_more(row: RefRow, new: Observation) -> bool:
     return any(name not in old.values or old.values[name] != value for name, value in new.values.items())
 
 
-def _next_detail(now: datetime, channel: Channel, row: RefRow) -> datetime | None:
-    if channel.adapter.capabilities.complete_list:
-        return None
-    # Spread over half a rotation, so that a first load does not come due all at once.
-    spread = int.from_bytes(hashlib.blake2b(row.id.encode(), digest_size=2).digest(), "big") / 65536
-    return now + DETAIL_ROTATION * (0.75 + 0.5 * spread)
+def _fingerprint_of(problem: Problem) -> str:
+    return str(problem.payload.get("fingerprint") or digest(sorted(problem.payload.items())))
 
 
 def _set_aside(uow: UnitOfWork, engine: Engine, channel: Channel, page: Page) -> None:
@@ -311,13 +333,20 @@ def _set_aside(uow: UnitOfWork, engine: Engine, channel: Channel, page: Page) ->
             reason=p.reason,
             first_seen_at=now,
             last_seen_at=now,
-            fingerprint=str(p.payload.get("fingerprint", "")),
+            fingerprint=_fingerprint_of(p),
             payload={k: v for k, v in p.payload.items() if k != "fingerprint"},
         )
         for p in page.broken
     ]
-    if rows:
-        uow.quarantine.put(rows)
+    known = uow.quarantine.known(channel.id, [row.external_id for row in rows])
+    # The same broken record again is no news, and a person may have said to forget it.
+    fresh = [
+        row
+        for row in rows
+        if (there := known.get(row.external_id)) is None or there.fingerprint != row.fingerprint
+    ]
+    if fresh:
+        uow.quarantine.put(fresh)
     read = [o.external_id for o in page.observations]
     aside = uow.quarantine.known(channel.id, read)
     uow.quarantine.release(channel.id, sorted(aside))

@@ -62,7 +62,7 @@ class Pusher:
         self._reclaim()
         guard_creations(self.engine, self.tenant, self.channel, self.lease)
         tried: set[str] = set()
-        while not self.stopped:
+        while not (self.stopped or self.run.is_over()):
             with self.engine.store.reading() as uow:
                 rows = uow.outbox.due(
                     self.channel.id, self.engine.now(), BATCH, without_scopes=sorted(self.limited - {""})
@@ -105,7 +105,7 @@ class Pusher:
         async def work(lane: list[OutboxRow]) -> None:
             for row in lane:
                 async with slots:
-                    if not self.stopped:
+                    if not (self.stopped or self.run.is_over()):
                         await self._one(row)
 
         await asyncio.gather(*(work(lane) for lane in lanes.values()))

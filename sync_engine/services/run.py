@@ -16,12 +16,16 @@ def _silent(_phase: str, _connection: str, _number: int) -> None:
     return None
 
 
+def _never() -> bool:
+    return False
+
+
 @dataclass
 class Run:
     """Count what one run did. ``failures``: what went wrong as a whole, by connection.
 
     ``patience_seconds``: how long to wait for another run that works on a connection; 0 leaves the
-    connection to it.
+    connection to it. ``is_over``: tells a push to begin no further write; what is left comes next.
     """
 
     id: str
@@ -33,6 +37,7 @@ class Run:
     conflicts: int = 0
     cycles: int = 0
     patience_seconds: float = 0.0
+    is_over: Callable[[], bool] = _never
     failures: dict[str, str] = field(default_factory=dict)
     unreachable: set[str] = field(default_factory=set)
 

@@ -10,6 +10,7 @@ from sync_engine.core.plan import EntryKind
 from sync_engine.services.engine import Channel, Engine, Tenant
 from sync_engine.services.journal import note
 from sync_engine.services.lease import HeldLease
+from sync_engine.services.rotation import take_over
 from sync_engine.services.run import Run
 from sync_engine.store.refs import RefRow
 from sync_engine.store.unit_of_work import UnitOfWork
@@ -93,7 +94,7 @@ def _move(uow: UnitOfWork, engine: Engine, channel: Channel, old: RefRow, new: R
     uow.meetings.delete([new.meeting_id])
     old.ref = replace(old.ref, external_id=new.ref.external_id)
     if new.observed is not None:
-        old.observe(new.observed)
+        take_over(old, new.observed, channel, engine.now())
     uow.refs.save([old])
     uow.meetings.mark_dirty([old.meeting_id])
     cause = "the series was planned anew; this occurrence has a new id"

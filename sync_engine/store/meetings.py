@@ -177,6 +177,18 @@ class Meetings(Repository):
         )
         return self._connection.execute(query.limit(1)).first() is not None
 
+    def in_line(self, workspace: str, limit: int, now: datetime) -> list[str]:
+        """Name meetings that reconciling must look at, as ``take_dirty`` would take them; locks nothing."""
+        mine = meetings.c.workspace == workspace
+        changed = sa.select(meetings.c.id).where(mine, meetings.c.dirty == sa.true())
+        found = list(self._connection.execute(changed.order_by(meetings.c.id).limit(limit)).scalars())
+        if len(found) < limit:
+            is_due = sa.and_(meetings.c.due_at.is_not(sa.null()), meetings.c.due_at <= now)
+            due = sa.select(meetings.c.id).where(mine, is_due, meetings.c.dirty == sa.false())
+            ordered = due.order_by(meetings.c.due_at).limit(limit - len(found))
+            found += self._connection.execute(ordered).scalars()
+        return found
+
     def mark_dirty(self, meeting_ids: Collection[str]) -> None:
         """Put meetings in line for reconciling."""
         for part in chunks(sorted(set(meeting_ids))):

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from sync_engine.core.meeting import Field, Schedule
 from sync_engine.core.ports import Observation
-from sync_engine.core.refs import Origin, Ref, RefState
+from sync_engine.core.refs import HoldKind, Origin, Ref, RefState
 from sync_engine.store import codec
 from sync_engine.store.repository import Repository, chunks
 from sync_engine.store.tables import connections, external_refs, ref_links
@@ -338,6 +338,24 @@ class Refs(Repository):
             )
             marked.extend(self._connection.execute(statement).scalars())
         return marked
+
+    def held_back(self, connection_id: str) -> list[RefRow]:
+        """Load refs whose record is wanted and held: something has to change before it can be made."""
+        refs = external_refs.c
+        query = sa.select(refs.id).where(
+            refs.connection_id == connection_id,
+            refs.state == RefState.CREATING.value,
+            refs.hold_kind == HoldKind.HELD.value,
+        )
+        return list(self.load(list(self._connection.execute(query).scalars())).values())
+
+    def vanished_since(self, connection_id: str, moment: datetime) -> int:
+        """Count the records of a connection that went missing since a moment."""
+        refs = external_refs.c
+        query = sa.select(sa.func.count()).where(
+            refs.connection_id == connection_id, refs.absent_since >= moment
+        )
+        return int(self._connection.execute(query).scalar_one())
 
     def count_absences(self, ref_ids: Collection[str], now: datetime) -> dict[str, int]:
         """Count one more proven absence for each ref; gives the new counts by ref id."""

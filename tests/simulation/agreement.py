@@ -57,7 +57,8 @@ MAY_HOLD: dict[str, frozenset[Field]] = {
 def all_sides_agree(case: Case) -> Iterator[str]:
     """Sides that can show a field show the same, except where the engine says it holds it."""
     for matter, records in case.matters():
-        for meeting_id in sorted(case.meetings_of(s for s in records if s.live)):
+        meetings = sorted(case.meetings_of(s for s in records if s.live))
+        for meeting_id in meetings:
             meeting = case.says.meetings[meeting_id]
             if meeting.status is Status.CANCELLED or meeting_id in case.says.questioned:
                 continue
@@ -66,11 +67,13 @@ def all_sides_agree(case: Case) -> Iterator[str]:
                 open_sides = [
                     s for s in live
                     if s.connection in sides and not s.hidden and not _excused(case, s, core_field)
+                    and not (name == "people" and _only_adds(case, s))
                 ]  # fmt: skip
                 values = {s.connection: shown(s) for s in open_sides}
                 if len(set(values.values())) > 1:
                     yield f"m{matter.token:03}: {name} differs: {_brief(values)}"
-            yield from _block_is_right(case, matter, live)
+            if len(meetings) == 1:
+                yield from _block_is_right(case, matter, live)
         yield from _holds_are_lawful(case, matter, records)
 
 
@@ -79,6 +82,11 @@ def _excused(case: Case, seen: Seen, name: Field) -> bool:
     if ref is None or case.is_waiting(seen):
         return True
     return name in ref.ref.held or name in ref.ref.frozen or ref.ref.hold is not None
+
+
+def _only_adds(case: Case, seen: Seen) -> bool:
+    """A Zoom that merges lists cannot take anybody out; whoever is added there is checked by the edits."""
+    return seen.connection == "zoom" and bool(case.stage.mood.switches["zoom.patch_merges_arrays"])
 
 
 def _brief(values: dict[str, Any]) -> str:
@@ -117,6 +125,9 @@ def _holds_are_lawful(case: Case, matter: Matter, records: list[Seen]) -> Iterat
 def values_come_from_people(case: Case) -> Iterator[str]:
     """What a record shows was written by a person somewhere, and nobody was left out whom nobody took out."""
     for matter, records in case.matters():
+        if len(case.meetings_of(s for s in records if s.live)) > 1:
+            # A copy that went its own way is another meeting: who of them knows what is not ours to say.
+            continue
         deeds = case.ledger.of(matter.token)
         came = {d.value for d in deeds if d.field == "invite"} | set(matter.guests)
         left = {d.value for d in deeds if d.field == "uninvite"}

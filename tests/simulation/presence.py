@@ -72,7 +72,7 @@ def nothing_is_missing(case: Case) -> Iterator[str]:
                     window = case.stage.engine.window(case.stage.tenant)
                     if schedule and window.start < schedule.end and schedule.start < window.end:
                         yield f"m{matter.token:03}: {connection} is not wanted, and nobody says why"
-                elif ref.ref.state is RefState.GONE:
+                elif ref.ref.state in {RefState.GONE, RefState.DETACHED}:
                     if not _deleted_by_people(case, matter, connection):
                         yield f"m{matter.token:03}: gone at {connection} although no person deleted it"
                 elif ref.ref.state not in LIVE and ref.ref.hold is None:

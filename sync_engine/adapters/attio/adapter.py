@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -28,6 +29,7 @@ from sync_engine.adapters.attio.mapping import (
 from sync_engine.adapters.attio.receiver import AttioReceiver
 from sync_engine.adapters.attio.settings import AttioSettings
 from sync_engine.adapters.base import Surroundings
+from sync_engine.adapters.exact_json import compact
 from sync_engine.core.capabilities import Capabilities
 from sync_engine.core.meeting import Field, Schedule, Values
 from sync_engine.core.ports import (
@@ -80,6 +82,7 @@ class AttioAdapter:
         self._capabilities = capabilities(may_replace=settings.replace, skipped=settings.skip_participants)
         self._memory: dict[str, Json] = dict(around.memory)
         self._receiver = AttioReceiver(settings, around)
+        self._asking_route = asyncio.Lock()
         self.client = AttioClient(
             base_url=settings.base_url,
             access_token=settings.access_token.get_secret_value(),
@@ -187,7 +190,7 @@ class AttioAdapter:
             Operation.CREATE,
             "POST",
             "/v2/meetings",
-            body=_compact(body),
+            body=compact(body),
             details={
                 "meeting_id": write.meeting_id,
                 "reference": reference,
@@ -238,7 +241,7 @@ class AttioAdapter:
         if self._is_older(row, body["data"]):
             # The reference belongs to a meeting of ours that is no longer this one; nothing was written.
             body["data"]["external_ref"] = sealed.details["other_reference"]
-            row = await self.client.create_meeting(_compact(body))
+            row = await self.client.create_meeting(compact(body))
             if self._is_older(row, body["data"]):
                 raise RefusedError(
                     "Attio found an older meeting instead of creating this one",
@@ -266,7 +269,7 @@ class AttioAdapter:
             else:
                 body["data"]["external_ref"] = reference
             try:
-                row = await self.client.create_meeting(_compact(body))
+                row = await self.client.create_meeting(compact(body))
             except RefusedError:
                 raise error from None
             self._memory["external_ref"] = "refused" if with_reference else "required"
@@ -382,19 +385,21 @@ class AttioAdapter:
 
     async def _can_delete(self) -> bool:
         """Tell whether the server has a route for deleting; asked once with an id nobody has."""
-        known = self._delete_route_known()
-        if known is not None:
-            return known
-        exists = False
-        try:
-            await self.client.delete_meeting(str(uuid.uuid4()))
-        except RecordGoneError as error:
-            exists = error.code == NO_SUCH_RECORD
-        except RefusedError as error:
-            if error.code != NO_SUCH_ROUTE:
-                raise
-        self._learn_delete_route(exists=exists)
-        return exists
+        # Many records may be replaced at once: one of them asks, the others wait for the answer.
+        async with self._asking_route:
+            known = self._delete_route_known()
+            if known is not None:
+                return known
+            exists = False
+            try:
+                await self.client.delete_meeting(str(uuid.uuid4()))
+            except RecordGoneError as error:
+                exists = error.code == NO_SUCH_RECORD
+            except RefusedError as error:
+                if error.code != NO_SUCH_ROUTE:
+                    raise
+            self._learn_delete_route(exists=exists)
+            return exists
 
     def _delete_route_known(self) -> bool | None:
         known = self._memory.get("delete_route")
@@ -414,10 +419,6 @@ class AttioAdapter:
     def _no_delete_route(self) -> UnholdableError:
         self._learn_delete_route(exists=False)
         return UnholdableError(NO_DELETE, retry_after_seconds=PROBE_AGAIN_AFTER.total_seconds())
-
-
-def _compact(body: Mapping[str, Any]) -> str:
-    return json.dumps(body, separators=(",", ":"), ensure_ascii=False)
 
 
 def _id_in(row: Mapping[str, Any]) -> str:

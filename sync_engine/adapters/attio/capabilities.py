@@ -14,8 +14,8 @@ from sync_engine.core.capabilities import (
     Ownership,
     Updatable,
 )
-from sync_engine.core.meeting import Field, Participant, Response, Schedule, Value, normal_email, participants
-from sync_engine.core.normalise import Normaliser, chain, cut, known_end
+from sync_engine.core.meeting import Field, Participant, Response, Schedule, Value, participants
+from sync_engine.core.normalise import Normaliser, chain, cut, known_end, one_address
 from sync_engine.core.owned_block import split
 from sync_engine.core.zones import canonical_zone
 
@@ -45,11 +45,6 @@ def normal_zone(value: Value) -> Value:
     if not isinstance(value, Schedule):
         return value
     return replace(value, zone=None if value.all_day else canonical_zone(value.zone))
-
-
-def normal_address(value: Value) -> Value:
-    """Normalise one address."""
-    return normal_email(value) if isinstance(value, str) else value
 
 
 def invited(skipped: tuple[str, ...]) -> Normaliser:
@@ -89,7 +84,7 @@ def capabilities(*, may_replace: bool, skipped: tuple[str, ...] = ()) -> Capabil
             Field.TITLE: FieldCapability(updatable=at_create, normalise=cut(TITLE_LIMIT, single_line=True)),
             Field.DESCRIPTION: FieldCapability(updatable=at_create, normalise=normal_description),
             Field.SCHEDULE: FieldCapability(updatable=at_create, normalise=chain(known_end, normal_zone)),
-            Field.ORGANIZER: FieldCapability(updatable=at_create, normalise=normal_address),
+            Field.ORGANIZER: FieldCapability(updatable=at_create, normalise=one_address),
             Field.PARTICIPANTS: FieldCapability(
                 updatable=at_create, normalise=invited(skipped), refuse=refuse_crowd
             ),

@@ -13,12 +13,13 @@ from sync_engine.core.capabilities import (
     Ownership,
     Updatable,
 )
-from sync_engine.core.meeting import Field, Value, normal_email
+from sync_engine.core.meeting import Field, Value
 from sync_engine.core.normalise import (
     chain,
     cut,
     emails_only,
     known_end,
+    one_address,
     or_else,
     refuse_all_day,
     without_zone,
@@ -35,10 +36,6 @@ UNTITLED = "Meeting"
 KEY_LIFETIME = timedelta(hours=24)
 
 NO_ATTENDEE_UPDATES = "this Lightfield cannot change attendees yet"
-
-
-def _normal_address(value: Value) -> Value:
-    return normal_email(value) if isinstance(value, str) else value
 
 
 def _refuse_crowd(value: Value) -> str | None:
@@ -60,7 +57,7 @@ _AT_CREATE = {
         updatable=Updatable.NEVER, normalise=normal_schedule, refuse=refuse_all_day
     ),
     Field.JOIN_URL: FieldCapability(updatable=Updatable.NEVER, normalise=normal_url),
-    Field.ORGANIZER: FieldCapability(updatable=Updatable.NEVER, normalise=_normal_address),
+    Field.ORGANIZER: FieldCapability(updatable=Updatable.NEVER, normalise=one_address),
 }
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import blake2b
 
+from sync_engine.adapters.exact_json import compact
 from sync_engine.adapters.lightfield.client import MEETINGS, path_of_meeting
 from sync_engine.adapters.lightfield.mapping import ATTENDEES, to_fields
 from sync_engine.core.meeting import Field, Schedule, Value, Values
-from sync_engine.core.ports import Json, Operation, Sealed, Write
+from sync_engine.core.ports import Operation, Sealed, Write
 from sync_engine.errors import UnholdableError
 
 NOT_OVER = "Lightfield takes a meeting, and its attendees, only after it ended"
@@ -35,7 +35,7 @@ def creation(write: Write, *, auto_create_records: bool) -> Sealed:
         operation=Operation.CREATE,
         method="POST",
         path=MEETINGS,
-        body=_compact({"fields": fields, "autoCreateRecords": auto_create_records}),
+        body=compact({"fields": fields, "autoCreateRecords": auto_create_records}),
         key=f"ms-{write.intent}",
         details={
             "meeting_id": write.meeting_id,
@@ -51,7 +51,7 @@ def attendee_update(write: Write, external_id: str, addresses: Sequence[str]) ->
     A key answers for its first payload whatever comes with it later, and is not bound to a record, so
     both are part of it.
     """
-    body = _compact({"fields": {ATTENDEES: list(addresses)}})
+    body = compact({"fields": {ATTENDEES: list(addresses)}})
     digest = blake2b(f"{external_id}\n{body}".encode(), digest_size=16).hexdigest()
     return Sealed(
         operation=Operation.UPDATE,
@@ -83,7 +83,3 @@ def transcript_key(external_id: str, file_id: str) -> str:
 def differs(base: Mapping[Field, Value], shown: Values, changed: frozenset[Field]) -> bool:
     """Tell whether a field to be written is no longer what the write was planned upon."""
     return any(name in base and name in shown and base[name] != shown[name] for name in changed)
-
-
-def _compact(body: Json) -> str:
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from sync_engine.adapters.base import Surroundings
+from sync_engine.adapters.exact_json import compact
 from sync_engine.adapters.prospect_crm import writing
 from sync_engine.adapters.prospect_crm.capabilities import build_capabilities
 from sync_engine.adapters.prospect_crm.checking import check_connection
@@ -269,7 +270,7 @@ class ProspectCrmAdapter:
         for verb in verbs:
             body = sealed.details.get("whole") if verb == "PUT" else sealed.body
             if verb != "PUT" and sealed.method == "PUT":
-                body = writing.compact(sealed.details["changes"])
+                body = compact(sealed.details["changes"])
             if body is None:
                 return await self._start_over(sealed.external_id)
             try:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 
+from sync_engine.adapters.exact_json import compact
 from sync_engine.adapters.prospect_crm.carried import CARRIED, rewritten
 from sync_engine.adapters.prospect_crm.client import ProspectCrmClient, Row, meeting_path
 from sync_engine.adapters.prospect_crm.mapping import (
@@ -31,11 +31,6 @@ def key_of(write: Write) -> str:
     name = f"ms1:{write.connection}:{write.operation.value}:{write.meeting_id}:{write.intent}"
     # Room is left for what is put behind it (the verb of an update, a prospect's own creation).
     return name[-(LONGEST_KEY - 16) :]
-
-
-def compact(body: Json) -> str:
-    """Give a body as exact JSON text."""
-    return json.dumps(body, separators=(",", ":"), ensure_ascii=False)
 
 
 async def seal_create(

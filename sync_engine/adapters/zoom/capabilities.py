@@ -17,8 +17,16 @@ from sync_engine.core.capabilities import (
     Ownership,
     Updatable,
 )
-from sync_engine.core.meeting import Field, Schedule, Value, normal_email
-from sync_engine.core.normalise import chain, cut, emails_only, or_else, refuse_all_day, whole_minutes
+from sync_engine.core.meeting import Field, Schedule, Value
+from sync_engine.core.normalise import (
+    chain,
+    cut,
+    emails_only,
+    one_address,
+    or_else,
+    refuse_all_day,
+    whole_minutes,
+)
 
 TITLE_LIMIT = 200
 AGENDA_LIMIT = 2_000
@@ -38,10 +46,6 @@ def _with_zoom_zone(value: Value) -> Value:
     if not isinstance(value, Schedule) or value.all_day:
         return value
     return replace(value, zone=holdable_zone(value.zone))
-
-
-def _normal_address(value: Value) -> Value:
-    return normal_email(value) if isinstance(value, str) else value
 
 
 def refuse_schedule(value: Value) -> str | None:
@@ -64,7 +68,7 @@ FIELDS = {
         updatable=Updatable.BEFORE_START, normalise=normal_schedule, refuse=refuse_schedule
     ),
     Field.JOIN_URL: FieldCapability(creatable=False, updatable=Updatable.NEVER, issued=True),
-    Field.ORGANIZER: FieldCapability(updatable=Updatable.NEVER, normalise=_normal_address),
+    Field.ORGANIZER: FieldCapability(updatable=Updatable.NEVER, normalise=one_address),
     Field.PARTICIPANTS: FieldCapability(normalise=emails_only),
     Field.KIND: FieldCapability(creatable=False, updatable=Updatable.NEVER),
 }

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime, timedelta
 from urllib.parse import quote
 
+from sync_engine.adapters.exact_json import compact
 from sync_engine.adapters.zoom.capabilities import refuse_schedule
 from sync_engine.adapters.zoom.client import path_of_meeting, path_of_user_meetings
 from sync_engine.adapters.zoom.hosts import Hosts
@@ -33,11 +33,6 @@ _REPLACED_AS_A_WHOLE = frozenset({Field.DESCRIPTION, Field.PARTICIPANTS})
 _UPDATABLE = frozenset({Field.TITLE, Field.DESCRIPTION, Field.SCHEDULE, Field.PARTICIPANTS})
 # Zoom mails hosts and registrants of a deleted meeting unless told not to, by name.
 _SILENTLY = "schedule_for_reminder=false&cancel_meeting_reminder=false"
-
-
-def compact(body: Json) -> str:
-    """Write JSON without blanks."""
-    return json.dumps(body, ensure_ascii=False, separators=(",", ":"))
 
 
 def refuse_past(start: datetime, now: datetime) -> None:

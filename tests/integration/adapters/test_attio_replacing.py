@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -163,3 +164,12 @@ def test_a_connection_that_must_not_replace_says_so_in_its_capabilities() -> Non
 
     assert capabilities(may_replace=False).replace is Ownership.NO
     assert capabilities(may_replace=True).replace is Ownership.OWN
+
+
+async def test_many_replacements_at_once_ask_for_the_delete_route_once(bench: AttioBench) -> None:
+    made = [await bench.created() for _ in range(4)]
+    replacements = [bench.replacing(write, seen, moved()) for write, seen in made]
+
+    await asyncio.gather(*(bench.it.prepare(write) for write in replacements))
+
+    assert bench.attio.count("DELETE") == 1

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from sync_engine.adapters.base import ConnectionSettings
 from sync_engine.adapters.registry import PROVIDERS
 from sync_engine.configuration.secrets import is_secret
-from sync_engine.settings import LogSettings, Settings, Workspace
+from sync_engine.settings import LogSettings, RetentionSettings, Settings, Workspace
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text(encoding="utf-8")
 ROW = re.compile(r"^\| `(?P<key>[\w.]+)`(?P<secret> \*secret\*)? \|", re.MULTILINE)
@@ -31,8 +31,11 @@ def test_every_key_of_the_whole_engine_is_described() -> None:
     described = {key.partition(".")[0] for key in rows("## The whole engine")}
     log = {key.removeprefix("log.") for key in rows("## The whole engine") if key.startswith("log.")}
 
+    kept = {key for key in rows("## The whole engine") if key.startswith("retention.")}
+
     assert described == Settings.model_fields.keys() - {"workspaces"}
     assert log == LogSettings.model_fields.keys()
+    assert kept == {f"retention.{name}" for name in RetentionSettings.model_fields}
 
 
 def test_every_key_of_a_workspace_is_described() -> None:
