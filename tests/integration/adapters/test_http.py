@@ -43,7 +43,7 @@ class RecordingPacer:
     async def acquire(self, category: str) -> None:
         self.acquired.append(category)
 
-    def set_rate(self, category: str, per_second: float) -> None:
+    def set_rate(self, category: str, per_second: float, *, window_seconds: float = 1.0) -> None:
         raise AssertionError("the client declares no rates")
 
     def pause(self, category: str, seconds: float) -> None:
