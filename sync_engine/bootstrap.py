@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TypeAlias
 
 import structlog
 
@@ -29,6 +31,9 @@ from sync_engine.store.keyring import Keyring
 from sync_engine.store.unit_of_work import Store
 
 log = structlog.get_logger()
+
+OnRequest: TypeAlias = Callable[[str, str, int | None, float], None]
+"""Hears of a request to a provider: provider, method, status (None: no answer came), milliseconds."""
 
 
 def system_time() -> datetime:
@@ -90,11 +95,12 @@ def build_engine(
     now: Now | None = None,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     providers: Mapping[str, ProviderEntry] | None = None,
+    on_request: OnRequest | None = None,
 ) -> Engine:
     """Build the engine; adapters open no connection before they are used.
 
     Without ``now`` the time is the database's where several hosts share one. With a ``redis_url`` all
-    processes share their pace.
+    processes share their pace. ``on_request`` hears of every request to a provider.
     """
     opened = store or open_store(settings, now or system_time)
     now = now or clock_of(opened.engine, system_time)
@@ -102,7 +108,7 @@ def build_engine(
     known = known_providers() if providers is None else providers
     remembered = _memories(opened)
     tenants = {
-        name: _tenant(name, workspace, settings, opened, known, remembered, now, sleep, shared)
+        name: _tenant(name, workspace, settings, opened, known, remembered, now, sleep, shared, on_request)
         for name, workspace in settings.workspaces.items()
     }
     ids = Ids()
@@ -129,10 +135,11 @@ def _tenant(
     now: Now,
     sleep: Callable[[float], Awaitable[None]],
     shared: SharedPacing | None,
+    on_request: OnRequest | None,
 ) -> Tenant:
     channels: dict[str, Channel] = {}
     for connection, chosen in workspace.connections.items():
-        meter = RequestMeter()
+        meter = RequestMeter(also=partial(on_request, chosen.provider) if on_request else None)
         key = connection_id(name, connection)
         around = Surroundings(
             workspace=name,

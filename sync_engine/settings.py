@@ -116,6 +116,7 @@ class Settings(BaseModel):
     database_url: str = "sqlite:///sync-engine.db"
     redis_url: str = ""
     secret_key: SecretStr | None = None
+    metrics_token: SecretStr | None = None
     log: LogSettings = LogSettings()
     retention: RetentionSettings = RetentionSettings()
     workspaces: dict[str, Workspace] = Field(default_factory=dict)

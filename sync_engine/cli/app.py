@@ -20,8 +20,11 @@ from sync_engine.cli import (
     quarantine,
     review,
     sandbox,
+    serve,
     status,
     sync,
+    up,
+    worker,
 )
 from sync_engine.cli.context import ConfigOption, Shared, examples
 
@@ -86,6 +89,12 @@ app.command("check", rich_help_panel=BEGIN, epilog=check_command.EXAMPLES)(check
 app.command("sandbox", rich_help_panel=BEGIN, epilog=sandbox.EXAMPLES)(sandbox.sandbox)
 app.command("plan", rich_help_panel=RUN, epilog=plan.EXAMPLES)(plan.plan)
 app.command("sync", rich_help_panel=RUN, epilog=sync.EXAMPLES)(sync.sync)
+app.command("serve", rich_help_panel=RUN, epilog=serve.EXAMPLES)(serve.serve)
+app.command("up", rich_help_panel=RUN, epilog=up.EXAMPLES)(up.up)
+app.command("worker", rich_help_panel=RUN, epilog=worker.WORKER_EXAMPLES)(worker.worker)
+app.command("beat", rich_help_panel=RUN, epilog=worker.BEAT_EXAMPLES)(worker.beat)
+app.command("flower", rich_help_panel=RUN, epilog=worker.FLOWER_EXAMPLES)(worker.flower)
+app.command("new-key", rich_help_panel=RUN)(worker.new_key)
 app.add_typer(database.app, name="db", rich_help_panel=RUN)
 app.command("status", rich_help_panel=LOOK, epilog=status.EXAMPLES)(status.status)
 app.command("meetings", rich_help_panel=LOOK, epilog=meetings.EXAMPLES)(meetings.meetings)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from sync_engine.core.line_merge import merge_lines
+from sync_engine.core.links import conference_keys
 from sync_engine.core.meeting import Field, Participant, Participants, Schedule, Value
 
 
@@ -56,6 +57,14 @@ def completes(known: Value, shown: Value) -> bool:
             for a, b in zip(known, shown, strict=False)
         )
     return False
+
+
+def is_invitation(name: Field, value: Value | None) -> bool:
+    """Tell whether a description is (also) a conference system's invitation: it holds a join link.
+
+    Calendars put such texts, passcodes included, into copies of a meeting; nobody wrote them about it.
+    """
+    return name is Field.DESCRIPTION and isinstance(value, str) and bool(conference_keys(value))
 
 
 def is_empty(value: Value | None) -> bool:

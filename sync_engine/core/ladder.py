@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from sync_engine.core.capabilities import Ownership, Updatable
 from sync_engine.core.draft import Draft
-from sync_engine.core.fields import digest, same
+from sync_engine.core.fields import digest, is_empty, same
 from sync_engine.core.meeting import Field, Schedule, Value
 from sync_engine.core.merge import Side, Standing
 from sync_engine.core.plan import Entry, EntryKind, PlannedWrite, Question
@@ -85,6 +85,8 @@ def _last_shown(side: Side) -> Value | None:
 def _settled_pair(side: Side, wanted: Value, agreed: Agreed | None) -> Agreed | None:
     """Give the pair that now stands, or None if the record still has to be told something."""
     seen = None if side.invented else side.seen
+    if side.observation is not None and side.field in side.observation.outdated:
+        return None
     if seen is not None and same(seen, wanted):
         if agreed and same(agreed.ours, wanted) and same(agreed.theirs, seen):
             return agreed
@@ -115,6 +117,9 @@ def _nothing_to_say(draft: Draft, side: Side, agreed: Agreed | None) -> bool:
     """Tell whether a difference is no matter for this record."""
     source = draft.meeting.provenance.get(side.field)
     if source is not None and source.derived and source.connection == side.connection:
+        return True
+    if source is not None and source.derived and side.capability.readable and is_empty(side.seen):
+        # What an adapter invented fills a new record, and is not pressed upon one that is there.
         return True
     if side.capability.readable:
         # Never shown (redacted, cut, not in the list): no information, so nothing to correct either.

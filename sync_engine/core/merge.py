@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from sync_engine.core.capabilities import FieldCapability
-from sync_engine.core.fields import apply_edit, completes, digest, is_empty, merge, same
+from sync_engine.core.fields import apply_edit, completes, digest, is_empty, is_invitation, merge, same
 from sync_engine.core.meeting import Field, Meeting, Provenance, Value
 from sync_engine.core.plan import Entry, EntryKind, Question
 from sync_engine.core.policy import Candidate, Policy
 from sync_engine.core.ports import Observation
 from sync_engine.core.projection import project
-from sync_engine.core.refs import Agreed, Ref
+from sync_engine.core.refs import Agreed, Origin, Ref
 
 
 class Standing(StrEnum):
@@ -96,7 +96,8 @@ def stand(
         standing = Standing.EDITED
     alone = None
     if seen is not None and standing in {Standing.EDITED, Standing.FIRST}:
-        current = meeting.values.get(name) if standing is Standing.EDITED else None
+        # Where a value of ours is held, what they show is behind ours by more than their own change.
+        current = meeting.values.get(name) if standing is Standing.EDITED and held is None else None
         alone = capability.normalise(apply_edit(name, current, before, seen))
     return Side(name, ref, capability, standing, seen, agreed, we_changed, observation, invented, alone)
 
@@ -179,7 +180,7 @@ def _settle_edits(
         best = next((by_name[c.connection] for c in ranked if c.connection in by_name), edits[0])
         entries = tuple(_changed(name, s, current, merged) for s in edits)
         return Settlement(merged, _provenance(best, name, revision), entries=entries)
-    return _decide(meeting, name, ranked, by_name, policy, revision)
+    return _decide(meeting, name, ranked, by_name, policy, revision, issuer.connection if issuer else None)
 
 
 def _take(name: Field, current: Value | None, side: Side, revision: int) -> Settlement:
@@ -234,6 +235,7 @@ def _decide(
     edits: dict[str, Side],
     policy: Policy,
     revision: int,
+    issuer: str | None,
 ) -> Settlement:
     """Let the policy decide a true conflict; every value that is not the winner's goes into the journal."""
     current, source = meeting.values.get(name), meeting.provenance.get(name)
@@ -255,7 +257,7 @@ def _decide(
         Entry(
             EntryKind.CONFLICT,
             c.connection,
-            f"lost to {winner.connection or 'the canonical value'} by policy",
+            f"lost to {winner.connection}: {policy.why(name, winner, c, issuer=issuer)}",
             name,
             c.value,
             winner.value,
@@ -306,6 +308,8 @@ def _meet(
     assert side.seen is not None
     current, source = so_far.value, so_far.provenance
     theirs = Settlement(side.seen, _provenance(side, name, revision))
+    if current is not None and side.ref.origin is Origin.FOUND and is_invitation(name, side.seen):
+        return Settlement(current, source)
     if is_empty(current):
         return Settlement(current, source) if is_empty(side.seen) and current is not None else theirs
     if is_empty(side.seen) or side.invented:
@@ -322,7 +326,7 @@ def _meet(
     known = _canonical_candidate(current, source, None)
     new = Candidate(side.connection, side.seen, machine=bool(theirs.provenance and theirs.provenance.machine))
     winner, loser = policy.order(name, [known, new], issuer=issuer.connection if issuer else None)
-    cause = f"{winner.connection} comes first"
+    cause = f"first contact: {policy.why(name, winner, loser, issuer=issuer.connection if issuer else None)}"
     entry = Entry(EntryKind.FIRST_LINK, loser.connection, cause, name, loser.value, winner.value)
     if winner is known:
         return Settlement(current, source, entries=(entry,), losers=frozenset({side.connection}))

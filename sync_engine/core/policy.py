@@ -93,3 +93,15 @@ class Policy:
             )
 
         return sorted(candidates, key=key)
+
+    def why(self, name: Field, winner: Candidate, loser: Candidate, *, issuer: str | None = None) -> str:
+        """Say which rule put one candidate before another."""
+        if winner.connection == issuer and loser.connection != issuer:
+            return f"{winner.connection} issues it"
+        if loser.derived and not winner.derived:
+            return "the other value was not typed by anybody"
+        if self.owners.get(name) == winner.connection and loser.connection != winner.connection:
+            return f"{winner.connection} owns this field"
+        if loser.machine and not winner.machine:
+            return "a person's value goes before a program's"
+        return f"{winner.connection} goes before {loser.connection}"

@@ -72,7 +72,8 @@ class Observation:
 
     ``values`` has exactly the fields this record *showed*: a missing field means "no information", an
     empty value means "empty". ``derived``: fields the adapter had to invent. ``machine``: fields that
-    software, not a person, wrote. ``complete``: False for a list row that hides fields which a read by id
+    software, not a person, wrote. ``outdated``: fields whose copy in an owned block of ours no longer fits
+    what the record itself shows. ``complete``: False for a list row that hides fields which a read by id
     shows. ``links``: conference keys found in any URL or text ("zoom:97763643886"). ``marks``: canonical
     meeting ids found in an owned block of ours. ``fixed``: fields this record cannot change although the
     connection can, with the reason. ``read_only``: why the record takes no write at all. ``particulars``:
@@ -86,6 +87,7 @@ class Observation:
     complete: bool = True
     derived: frozenset[Field] = frozenset()
     machine: frozenset[Field] = frozenset()
+    outdated: frozenset[Field] = frozenset()
     private: bool = False
     series: Series | None = None
     links: frozenset[str] = frozenset()

@@ -44,7 +44,7 @@ def reconcile(
     way; they are left out until its outcome is known.
 
     Running it again on its own outcome plans nothing, and the order of connections does not matter.
-    Source: design §5.
+    Source: docs/decisions/0001-agreement-pairs.md and 0002-star-with-canonical-meeting.md.
     """
     live = [name for name in sorted(policy.connections) if name in capabilities and name not in busy]
     shown = {n: o for n in live if isinstance(o := observations.get(n), Observation)}

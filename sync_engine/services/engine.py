@@ -17,15 +17,21 @@ from sync_engine.store.unit_of_work import Store
 
 @dataclass
 class RequestMeter:
-    """Count the requests of one connection by HTTP method; hand it to the adapter's surroundings."""
+    """Count the requests of one connection by HTTP method; hand it to the adapter's surroundings.
+
+    ``also`` hears of each: method, status (None when no answer came), milliseconds.
+    """
 
     by_method: Counter[str] = field(default_factory=Counter)
     by_operation: Counter[str] = field(default_factory=Counter)
+    also: Callable[[str, int | None, float], None] | None = None
 
-    def __call__(self, method: str, operation: str, _status: int | None, _elapsed_ms: float) -> None:
+    def __call__(self, method: str, operation: str, status: int | None, elapsed_ms: float) -> None:
         """Count one request."""
         self.by_method[method] += 1
         self.by_operation[operation] += 1
+        if self.also is not None:
+            self.also(method, status, elapsed_ms)
 
 
 @dataclass(frozen=True)

@@ -151,7 +151,10 @@ def give_birth(
 ) -> list[str]:
     """Make a meeting of each record; gives the meetings' ids."""
     now = engine.now()
-    meetings = [meeting_from(o, engine.new_id(), tenant.name, channel.name) for o in observations]
+    twins = channel.adapter.capabilities.twins
+    meetings = [
+        meeting_from(o, engine.new_id(), tenant.name, channel.name, grows_twins=twins) for o in observations
+    ]
     uow.meetings.save([MeetingRow(meeting, dirty=True) for meeting in meetings], now)
     uow.refs.save([new_ref(engine, channel, o, m.id) for o, m in zip(observations, meetings, strict=True)])
     born = Entry(EntryKind.BORN, channel.name, "first seen there")

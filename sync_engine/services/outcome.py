@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from sync_engine.core.creation import asked_digest
 from sync_engine.core.deletion import DELETION_ASKED
 from sync_engine.core.fields import digest
+from sync_engine.core.meeting import Field
 from sync_engine.core.plan import Entry, EntryKind
 from sync_engine.core.ports import Observation, Operation, Written
 from sync_engine.core.refs import Agreed, Held, HoldKind, Origin, PastWrite, RecordHold, Ref, RefState
@@ -70,7 +71,7 @@ def _agree(engine: Engine, channel: Channel, ref: RefRow, row: OutboxRow, writte
     """Take what was sent for ours and what came back for theirs: both now count as settled."""
     now, shown = engine.now(), written.observation
     theirs = shown.values if shown else {}
-    settled = row.changed if row.operation is Operation.UPDATE else frozenset(row.values)
+    settled = row.changed if row.operation is Operation.UPDATE else _told(channel, row)
     # Without an answer that shows the record, what was sent stands for it until the record is read.
     agreement = dict(ref.ref.agreement) if row.operation is Operation.UPDATE else {}
     for name in settled:
@@ -98,6 +99,12 @@ def _agree(engine: Engine, channel: Channel, ref: RefRow, row: OutboxRow, writte
     else:
         ref.needs_read = True
     ref.absences, ref.absent_since = 0, None
+
+
+def _told(channel: Channel, row: OutboxRow) -> frozenset[Field]:
+    """Name the fields a new record was given; what the side issues itself is news from there."""
+    fields = channel.adapter.capabilities.fields
+    return frozenset(name for name in row.values if name in fields and fields[name].creatable)
 
 
 def _needs_another_look(row: OutboxRow, before: Observation | None, written: Written) -> bool:

@@ -18,7 +18,7 @@ from typing import TypeAlias
 
 import structlog
 
-from sync_engine.core.capabilities import Capabilities, Idempotency
+from sync_engine.core.capabilities import Capabilities, FieldCapability, Idempotency
 from sync_engine.core.fields import is_empty, same
 from sync_engine.core.meeting import Field, Meeting, Value
 from sync_engine.core.plan import Entry, Plan, PlannedWrite
@@ -385,9 +385,7 @@ class _Paper:
         )
 
     def _fields(self, case: Case, write: PlannedWrite, action: Action) -> Iterator[FieldChange]:
-        ref = case.refs.get(write.connection)
-        observed = ref.observed.values if ref and ref.observed and action is not Action.CREATE else {}
-        agreement = ref.ref.agreement if ref and action is not Action.CREATE else {}
+        row = None if action is Action.CREATE else case.refs.get(write.connection)
         for name in Field:
             after = write.values.get(name)
             can = self._can[write.connection].of(name)
@@ -395,8 +393,7 @@ class _Paper:
                 continue
             if action is Action.CREATE and not can.creatable:
                 continue
-            agreed = agreement.get(name)
-            before = observed.get(name, agreed.theirs if agreed else None)
+            before = _shown(row, name, can) if row else None
             if not (is_empty(before) and is_empty(after)) and not same(before, after):
                 yield FieldChange(name, before, after)
 
@@ -452,6 +449,14 @@ def _action(operation: Operation, replaces: str | None) -> Action:
     if operation is Operation.CREATE and replaces:
         return Action.REPLACE
     return Action(operation.value)
+
+
+def _shown(row: RefRow, name: Field, can: FieldCapability) -> Value | None:
+    """Give what a record shows of a field; of one that is only carried, what was last written there."""
+    agreed = row.ref.agreement.get(name)
+    if row.observed and can.readable and name not in row.observed.derived and name in row.observed.values:
+        return row.observed.values[name]
+    return (agreed.theirs or agreed.ours) if agreed else None
 
 
 def _is_new_hold(hold: RecordHold, known: RecordHold | None) -> bool:

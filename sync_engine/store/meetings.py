@@ -228,6 +228,26 @@ class Meetings(Repository):
         )
         return int(self._connection.execute(query).scalar_one())
 
+    def oldest_unsettled(self, workspace: str) -> datetime | None:
+        """Tell since when the longest unsettled meeting has been so; None if all are settled.
+
+        A write is wanted since its row was made, a meeting is in line since it was last looked at.
+        """
+        wanted = sa.select(sa.func.min(outbox.c.created_at)).where(
+            outbox.c.workspace == workspace, in_states(outbox.c.state, OPEN_STATES)
+        )
+        seen = (
+            sa.select(
+                sa.func.coalesce(sa.func.max(external_refs.c.observed_at), sa.func.max(meetings.c.updated_at))
+            )
+            .select_from(meetings.outerjoin(external_refs, external_refs.c.meeting_id == meetings.c.id))
+            .where(meetings.c.workspace == workspace, meetings.c.dirty == sa.true())
+            .group_by(meetings.c.id)
+        ).subquery("in_line")
+        in_line = sa.select(sa.func.min(seen.c[0]))
+        found = [self._connection.execute(query).scalar_one() for query in (wanted, in_line)]
+        return min((moment for moment in found if moment is not None), default=None)
+
     def settle(self, due: Mapping[str, datetime | None]) -> None:
         """Take reconciled meetings that did not change out of the line, until the given moments."""
         if due:

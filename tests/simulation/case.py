@@ -11,6 +11,9 @@ from tests.simulation.ledger import Ledger, Matter, Seen
 from tests.simulation.stage import Stage
 
 
+SETS_APART = frozenset({"start", "end", "title", "invite", "uninvite", "organizer", "zone"})
+
+
 @dataclass
 class Case:
     """One world at rest: records by matter, deeds, and what the engine says."""
@@ -55,6 +58,5 @@ class Case:
         A calendar's copy that arrives after the meeting was moved or handed over shows what the calendar
         still says; a person's own copy may be edited before anybody tied it.
         """
-        edited = {"start", "end", "title", "invite", "uninvite", "organizer"}
         has_copies = self.stage.mood.calendars or matter.copies > 0
-        return has_copies and any(d.field in edited for d in self.ledger.of(matter.token))
+        return has_copies and any(d.field in SETS_APART for d in self.ledger.of(matter.token))

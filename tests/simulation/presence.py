@@ -34,7 +34,8 @@ def one_record_each(case: Case) -> Iterator[str]:
     """At most one live record per meeting and connection, people's own copies aside; none made twice."""
     for matter, records in case.matters():
         if matter.is_series:
-            yield from _one_of_each_date(matter, records)
+            if not case.may_have_strays(matter):
+                yield from _one_of_each_date(matter, records)
             continue
         live = Counter(s.connection for s in records if s.live and not case.is_waiting(s))
         ours = Counter(s.connection for s in records if s.live and s.by_api and not case.is_waiting(s))

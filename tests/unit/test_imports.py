@@ -25,8 +25,9 @@ ALLOWED: dict[str, frozenset[str]] = {
     "observability": frozenset({"errors"}),
     "settings": frozenset({"adapters", "configuration", "core", "errors"}),
     "bootstrap": frozenset({"adapters", "core", "errors", "observability", "services", "settings", "store"}),
-    "web": frozenset({"bootstrap", "core", "errors", "observability", "services", "settings"}),
-    "workers": frozenset({"bootstrap", "core", "errors", "observability", "services", "settings"}),
+    "metrics": frozenset({"core", "errors", "services", "store"}),
+    "web": frozenset({"bootstrap", "core", "errors", "metrics", "observability", "services", "settings"}),
+    "workers": frozenset({"bootstrap", "core", "errors", "metrics", "observability", "services", "settings"}),
     "demo": frozenset({"bootstrap", "core", "errors", "observability", "sandbox", "services", "settings"}),
     "__main__": frozenset({"cli"}),
     "cli": frozenset(
@@ -37,6 +38,7 @@ ALLOWED: dict[str, frozenset[str]] = {
             "core",
             "demo",
             "errors",
+            "metrics",
             "observability",
             "sandbox",
             "services",
@@ -84,6 +86,7 @@ HOMES = {
     "typer": {"cli"},
     "starlette": {"web", "sandbox"},
     "uvicorn": {"web", "sandbox", "cli"},
+    "prometheus_client": {"metrics", "workers"},
 }
 
 PROVIDER_PACKAGES = frozenset(

@@ -46,6 +46,12 @@ def planned_length(parted: Split) -> timedelta | None:
     return length if timedelta(0) < length <= LONGEST else None
 
 
+def is_outdated(parted: Split, start: datetime) -> bool:
+    """Tell whether our block still names a start the meeting no longer has: a person moved it."""
+    first = (parted.entries or {}).get(PLANNED, "").partition("/")[0].strip()
+    return bool(first) and first != _iso(start)
+
+
 def _planned(schedule: Schedule) -> str:
     # An end that somebody assumed is no plan: written down it would come back as a real one.
     if schedule.assumed_end or not timedelta(0) < schedule.length <= LONGEST:

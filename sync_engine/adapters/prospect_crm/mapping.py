@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from sync_engine.adapters.prospect_crm.capabilities import LONGEST_TITLE, trimmed
-from sync_engine.adapters.prospect_crm.carried import JOIN, planned_length, rewritten
+from sync_engine.adapters.prospect_crm.carried import JOIN, is_outdated, planned_length, rewritten
 from sync_engine.adapters.prospect_crm.kinds import VIRTUAL, kind_for, normal_kind
 from sync_engine.adapters.prospect_crm.owners import Owners
 from sync_engine.adapters.prospect_crm.schemas import MeetingWire
@@ -114,6 +114,7 @@ def observe(external_id: str, row: Row, known: Known | None, reading: Reading, n
         derived=frozenset(invented),
         # Nothing tells who changed a record last, so only one that never changed is surely software's.
         machine=frozenset(values) if untouched else frozenset(),
+        outdated=_outdated(values, parted),
         links=conference_keys(wire.location, wire.notes),
         marks=frozenset({parted.mark}) if parted.mark else frozenset(),
         particulars={
@@ -122,6 +123,12 @@ def observe(external_id: str, row: Row, known: Known | None, reading: Reading, n
             "created_by_api": wire.created_by_api,
         },
     )
+
+
+def _outdated(values: Values, parted: Split) -> frozenset[Field]:
+    schedule = values[Field.SCHEDULE]
+    moved = isinstance(schedule, Schedule) and is_outdated(parted, schedule.start)
+    return frozenset({Field.SCHEDULE}) if moved else frozenset()
 
 
 def _schedule(wire: MeetingWire, parted: Split, default_length: timedelta) -> Schedule:

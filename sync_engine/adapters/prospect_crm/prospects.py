@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from weakref import WeakValueDictionary
 
 from sync_engine.adapters.prospect_crm.client import ProspectCrmClient, Row
 from sync_engine.adapters.prospect_crm.mapping import Known, known_prospect
@@ -48,6 +50,7 @@ class Prospects:
         self._since: dict[str, datetime] = {}
         self._by_email: dict[str, set[str]] = {}
         self._missed: dict[str, datetime] = {}
+        self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         for prospect_id, entry in kept.items():
             if isinstance(entry, dict):
                 known = Known(

@@ -239,3 +239,56 @@ async def test_a_private_meeting_stays_where_it_is(lab: Lab) -> None:
     assert lab.records(lab.world.attio) == []
     assert lab.records(lab.world.prospect_crm) == []
     assert summary.held == 3
+
+
+async def test_our_block_in_the_crm_follows_a_move_made_there(lab: Lab) -> None:
+    lab.book(minutes=45)
+    await lab.settle()
+    crm = lab.world.prospect_crm
+    later = TOMORROW + timedelta(days=2)
+
+    crm.people.move(lab.one(crm)["id"], later)
+    await lab.settle()
+
+    assert f"Planned: {later:%Y-%m-%dT%H:%M:%SZ}/" in lab.one(crm)["notes"]
+
+
+async def test_an_invitation_a_calendar_copied_is_nobody_s_description(lab: Lab) -> None:
+    lab.book()
+    zoom = lab.one(lab.world.zoom)
+    attio = lab.world.attio
+    invitation = f"Hanna is inviting you to a scheduled Zoom meeting.\n{zoom['join_url']}\nPasscode: 1234"
+    attio.people.book(
+        "Kick-off",
+        TOMORROW,
+        TOMORROW + timedelta(minutes=30),
+        organizer=HOST,
+        attendees=[JANE],
+        description=invitation,
+    )
+
+    await lab.settle()
+
+    assert not lab.one(lab.world.zoom)["description"]
+    assert lab.one(attio)["description"] == invitation
+    assert lab.world.zoom.count("PATCH") == 0
+
+
+async def test_a_calendar_event_seen_before_its_zoom_meeting_brings_no_invitation_text(lab: Lab) -> None:
+    link = "https://us02web.zoom.us/j/97763643886"
+    lab.world.attio.people.book(
+        "Kick-off",
+        TOMORROW,
+        TOMORROW + timedelta(minutes=30),
+        organizer=HOST,
+        attendees=[JANE],
+        description=link,
+    )
+    await lab.settle()
+
+    lab.book(join_url=link)
+    await lab.settle()
+
+    assert not lab.one(lab.world.zoom)["description"]
+    assert lab.world.zoom.count("PATCH") == 0
+    assert len(lab.records(lab.world.attio)) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from sync_engine.core.meeting import Field, Status
 from sync_engine.core.plan import EntryKind
-from sync_engine.core.refs import RefState
+from sync_engine.core.refs import PastWrite, RefState
 from sync_engine.errors import ConfigurationError
 from sync_engine.sandbox.faults import Fault
 from sync_engine.sandbox.world import World
@@ -34,7 +35,7 @@ from sync_engine.store.refs import RefRow
 from sync_engine.store.reviews import ReviewRow
 from tests.integration.services.bench import GUEST, HOST, OTHER, Bench, bench
 
-ASK_TITLES = {"workspace": '[workspaces.acme.owners]\nlocation = "ask"\nschedule = "ask"'}
+ASK_SCHEDULES = {"workspace": '[workspaces.acme.owners]\nschedule = "ask"'}
 ASK_DELETIONS = {"workspace": 'deletions = "ask"'}
 
 
@@ -101,7 +102,7 @@ def start_of(side: Any, external_id: str) -> Any:
 
 
 async def test_theirs_becomes_the_value_everywhere(world: World, tmp_path: Path) -> None:
-    async with bench(world, tmp_path, ASK_TITLES) as b:
+    async with bench(world, tmp_path, ASK_SCHEDULES) as b:
         number, crm = await contested(b)
         chosen = next(c for c in conflicts(b) if c.connection_id == "acme/prospects")
         wanted = start_of(world.prospect_crm, crm)
@@ -116,7 +117,7 @@ async def test_theirs_becomes_the_value_everywhere(world: World, tmp_path: Path)
 
 
 async def test_ours_is_written_over_the_edit_that_lost(world: World, tmp_path: Path) -> None:
-    async with bench(world, tmp_path, ASK_TITLES) as b:
+    async with bench(world, tmp_path, ASK_SCHEDULES) as b:
         number, crm = await contested(b)
         before = meeting(b, number).meeting.schedule
         assert before is not None
@@ -130,7 +131,7 @@ async def test_ours_is_written_over_the_edit_that_lost(world: World, tmp_path: P
 
 
 async def test_an_edit_made_after_the_question_is_asked_about_again(world: World, tmp_path: Path) -> None:
-    async with bench(world, tmp_path, ASK_TITLES) as b:
+    async with bench(world, tmp_path, ASK_SCHEDULES) as b:
         _number, crm = await contested(b)
         later = world.clock.now().replace(day=24, hour=8)
         world.prospect_crm.people.move(crm, later)
@@ -145,7 +146,7 @@ async def test_an_edit_made_after_the_question_is_asked_about_again(world: World
 
 
 async def test_a_conflict_cannot_be_resolved_twice(world: World, tmp_path: Path) -> None:
-    async with bench(world, tmp_path, ASK_TITLES) as b:
+    async with bench(world, tmp_path, ASK_SCHEDULES) as b:
         await contested(b)
         chosen = conflicts(b)[0]
         await resolve_conflict(b.engine, chosen.id, Side.THEIRS)
@@ -440,3 +441,25 @@ async def test_a_retried_record_is_read_once_it_can_be(world: World, tmp_path: P
 
         assert summary.quarantined == 0
         assert meeting(b, row.external_id).meeting.title == "Odd one"
+
+
+async def test_a_field_written_back_and_forth_waits_for_a_person_who_can_thaw_it(
+    world: World, tmp_path: Path
+) -> None:
+    async with bench(world, tmp_path) as b:
+        number = b.book()
+        await b.sync()
+        row = ref(b, number, "prospects")
+        swaps = tuple(PastWrite(Field.SCHEDULE, "swapped", world.clock.now()) for _ in range(4))
+        row.ref = replace(row.ref, recent_writes=swaps)
+        with b.engine.store.transaction() as uow:
+            uow.refs.save([row])
+        world.zoom.people.move(number, world.clock.now().replace(day=19))
+        frozen = await b.sync()
+        assert live(world.prospect_crm)[0]["start"] != live(world.zoom)[0]["start"]
+
+        await resolve_conflict(b.engine, conflicts(b)[0].id, Side.OURS)
+        thawed = await b.sync()
+
+        assert (frozen.parked, thawed.parked) == (1, 0)
+        assert live(world.prospect_crm)[0]["start"] == live(world.zoom)[0]["start"]

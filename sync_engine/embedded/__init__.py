@@ -1,0 +1,1 @@
+"""Embedded: everything the engine needs to run without any server of the operator's."""

@@ -1,0 +1,1 @@
+"""Everything the engine answers over HTTP: deliveries, health, metrics."""
