@@ -26,6 +26,7 @@ keep() {
 keep postgres_password "$(random)"
 keep redis_password "$(random)"
 keep grafana_password "$(random)"
+keep metrics_token "$(random)"
 keep flower_login "operator:$(random)"
 # 32 bytes in URL-safe base64: what sync-engine new-key prints.
 keep secret_key "$(head -c 32 /dev/urandom | base64 | tr '+/' '-_')"

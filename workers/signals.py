@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
+import structlog
 from celery import signals
 from structlog.contextvars import bind_contextvars, clear_contextvars, get_contextvars
 
 from sync_engine.observability import configure_logging
 from workers import process
+from workers.tasks import wake_up
+
+log = structlog.get_logger()
 
 REQUEST_ID = "request_id"
 """From the webhook that began it all to the write it led to; carried in the headers of messages."""
@@ -17,8 +22,19 @@ REQUEST_ID = "request_id"
 @signals.setup_logging.connect
 def _set_up_logging(**_: Any) -> None:
     # Connecting here also keeps Celery from setting up handlers of its own.
-    log = process.settings().log
-    configure_logging(log.format, log.level)
+    chosen = process.settings().log
+    configure_logging(chosen.format, chosen.level)
+    if chosen.level != "debug":
+        # Two lines a task and one a tick would bury ours; Flower shows all of it.
+        for name in ("celery", "kombu", "redbeat"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+
+
+@signals.worker_ready.connect
+def _tick_at_once(sender: Any, **_: Any) -> None:
+    log.info("worker_ready", queues=sorted(queue.name for queue in sender.task_consumer.queues))
+    # Whatever became due while nobody worked need not wait for the schedule.
+    wake_up()
 
 
 @signals.before_task_publish.connect

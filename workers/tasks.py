@@ -92,6 +92,14 @@ def _publish(due: Due) -> None:
         _TASKS[due.task].apply_async(args=[due.ids[0]])
 
 
+def wake_up() -> None:
+    """Queue a tick now; raises nothing, for the next one comes anyway."""
+    try:
+        tick.apply_async(retry=False)
+    except _BROKER_ERRORS as error:
+        log.warning("queueing_failed", error=type(error).__name__, tasks=1)
+
+
 def wake(inbox_id: str) -> None:
     """Queue the work on a delivery that was just stored; raises nothing, for it is stored.
 

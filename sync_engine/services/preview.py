@@ -454,9 +454,12 @@ def _action(operation: Operation, replaces: str | None) -> Action:
 def _shown(row: RefRow, name: Field, can: FieldCapability) -> Value | None:
     """Give what a record shows of a field; of one that is only carried, what was last written there."""
     agreed = row.ref.agreement.get(name)
-    if row.observed and can.readable and name not in row.observed.derived and name in row.observed.values:
+    invented = row.observed is not None and name in row.observed.derived
+    if not can.readable or invented:
+        return agreed.ours if agreed else None
+    if row.observed and name in row.observed.values:
         return row.observed.values[name]
-    return (agreed.theirs or agreed.ours) if agreed else None
+    return agreed.theirs if agreed else None
 
 
 def _is_new_hold(hold: RecordHold, known: RecordHold | None) -> bool:

@@ -195,7 +195,7 @@ def _finish(
         with engine.store.transaction() as uow:
             uow.runs.start(RunRow(run.id, tenant.name, kind, now - timedelta(seconds=seconds)))
             uow.runs.finish(run.id, now, summary=counts, requests={}, state=state)
-    if noted or run.failures or run.observed:
+    if noted or run.failures:
         with bound_contextvars(workspace=tenant.name, connection_id=connection_id):
             log.info(
                 f"{kind}_run_finished",

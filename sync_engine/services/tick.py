@@ -20,6 +20,7 @@ from sync_engine.store.unit_of_work import UnitOfWork
 
 AT_MOST_EVERY = timedelta(seconds=1)
 """Ticks in between have nothing to do: a second schedule by mistake, or a pile from an outage."""
+LOOK_AHEAD = timedelta(seconds=2)
 FORGOTTEN_AFTER = timedelta(seconds=5)
 """A delivery is worked on at once; one that still waits after this was forgotten."""
 _SILENT = frozenset({ConnectionState.REVOKED, ConnectionState.UNAUTHORISED})
@@ -110,7 +111,9 @@ class _Look:
     def sweeps(self) -> Iterator[Due]:
         """Find connections whose next sweep is due."""
         for connection_id, each in self._connections.items():
-            is_due = next_sweep_due(each.row, each.tenant, self._now) <= self._now
+            # The next tick would be late for what comes due before it.
+            ahead = min(LOOK_AHEAD, each.tenant.poll / 4)
+            is_due = next_sweep_due(each.row, each.tenant, self._now) <= self._now + ahead
             revoked = each.row.state is ConnectionState.REVOKED
             if is_due and not revoked and self._is_free(Task.PULL, connection_id):
                 yield Due(Task.PULL, (connection_id,), key=connection_id)

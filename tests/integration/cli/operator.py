@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from typing import Any
 from typer.testing import CliRunner
 
 from sync_engine.cli.app import app
+from sync_engine.observability import configure_logging
 from sync_engine.sandbox.configuration import configuration_of
 from sync_engine.sandbox.world import World
 
@@ -60,6 +62,8 @@ class Operator:
     def run(self, *arguments: str) -> Outcome:
         """Run a command in this process."""
         result = CliRunner().invoke(app, ["--config", str(self.file), *arguments], env={"COLUMNS": "100"})
+        # The command logged to a stream that is closed by now.
+        configure_logging("console", "error", sys.__stderr__)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return Outcome(result.exit_code, result.stdout, result.stderr)
