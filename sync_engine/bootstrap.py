@@ -80,7 +80,7 @@ def open_store(settings: Settings, now: Now = system_time) -> Store:
     store = Store.open(settings.database_url, now, Keyring(settings.secret_keys))
     if store.engine.dialect.name == "sqlite":
         schema.upgrade(store.engine)
-    elif not schema.is_current(store.engine):
+    elif not schema.is_usable(store.engine):
         store.close()
         raise ConfigurationError(
             "database_url: the database's tables are not those of this release; run sync-engine db upgrade"

@@ -103,7 +103,8 @@ def _limits() -> dict[str, Any]:
         # Signalled to end, a process gets so long to finish what it does (with REMAP_SIGTERM=SIGQUIT,
         # which sync-engine worker sets); what is not finished goes back into its queue.
         "worker_soft_shutdown_timeout": 20,
-        "worker_enable_soft_shutdown_on_idle": True,
+        # That is for workers that hold tasks with a timer, and would make an idle one wait; ours hold none.
+        "worker_enable_soft_shutdown_on_idle": False,
         # Memory that tracebacks and caches hold on to is given back now and then.
         "worker_max_tasks_per_child": 2000,
         "worker_max_memory_per_child": 400_000,

@@ -11,12 +11,9 @@ from structlog.contextvars import bind_contextvars, clear_contextvars, get_conte
 
 from sync_engine.observability import configure_logging
 from workers import process
-from workers.tasks import wake_up
+from workers.tasks import REQUEST_ID, wake_up
 
 log = structlog.get_logger()
-
-REQUEST_ID = "request_id"
-"""From the webhook that began it all to the write it led to; carried in the headers of messages."""
 
 
 @signals.setup_logging.connect

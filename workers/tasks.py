@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import structlog
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
+from structlog.contextvars import bound_contextvars
 
 from sync_engine.services import steps
 from sync_engine.services.due import Due, Task, unqueued
@@ -17,6 +18,9 @@ from workers.app import PULL_TIME_LIMIT_SECONDS, TIME_LIMIT_SECONDS, app
 from workers.retention import retention_of
 
 log = structlog.get_logger()
+
+REQUEST_ID = "request_id"
+"""From the webhook that began it all to the write it led to; ``signals`` carries it from task to task."""
 
 _BROKER_ERRORS = (OperationalError, RedisError, OSError)
 
@@ -76,7 +80,8 @@ def queue(found: Sequence[Due]) -> None:
     """Queue tasks; those the broker does not take are found again by the next tick."""
     for index, due in enumerate(found):
         try:
-            _publish(due)
+            with bound_contextvars(**({REQUEST_ID: due.request_id} if due.request_id else {})):
+                _publish(due)
         except _BROKER_ERRORS as error:
             log.warning("queueing_failed", error=type(error).__name__, tasks=len(found) - index)
             unqueued(process.engine(), found[index:])

@@ -5,6 +5,7 @@ Commands import what they need when they run: ``--help`` must not wait for the w
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -73,8 +74,22 @@ def read_settings(ctx: typer.Context, config: Path | None, level: LogLevel | Non
 
     chosen = shared(ctx, config)
     settings = load_settings(chosen.config)
-    configure_logging(settings.log.format, chosen.log_level or level or settings.log.level)  # type: ignore[arg-type]
+    wanted = chosen.log_level or level or settings.log.level
+    configure_logging(settings.log.format, wanted, _CurrentStderr())  # type: ignore[arg-type]
     return settings
+
+
+class _CurrentStderr(io.TextIOBase):
+    """Write to what is stderr at the moment: a progress bar takes its place while it is shown."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+    def isatty(self) -> bool:
+        return sys.stderr.isatty()
 
 
 def quiet_on_a_terminal() -> LogLevel | None:

@@ -52,8 +52,11 @@ def current(ctx: typer.Context, config: ConfigOption = None) -> None:
 
         with _database(ctx, config) as engine:
             there, head = schema.current(engine), schema.head()
-        if there == head:
-            stdout().print(f"{there} (up to date)")
+            usable = schema.is_usable(engine)
+        if usable:
+            stdout().print(
+                f"{there} ({'up to date' if there == head else 'of a later release, which is fine'})"
+            )
             return
         stdout().print(f"{there or 'no tables'}; this release needs {head}: run sync-engine db upgrade")
         raise typer.Exit(1)

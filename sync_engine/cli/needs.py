@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sync_engine.cli.words import counted, moment
+from sync_engine.cli.words import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -82,10 +82,3 @@ def show_needs(console: Console, needs: Sequence[Need], *, name_workspaces: bool
         where = f"{need.workspace}: " if name_workspaces else ""
         grid.add_row(Text(f"  {where}{need.text}"), Text(need.command, style="cyan"))
     console.print(grid)
-
-
-def paused_note(state: str, reason: str | None, until: str) -> str:
-    """Say why a connection is not called now."""
-    if state == "ok":
-        return ""
-    return f"{state} until {until}: {reason}" if until != moment(None) else f"{state}: {reason}"

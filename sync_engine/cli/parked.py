@@ -246,14 +246,15 @@ def show_parked(console: Console, found: Parked) -> None:
 
 
 def _show_decision(console: Console, row: DecisionRow, found: Parked) -> None:
+    from rich.padding import Padding
     from rich.text import Text
 
-    told = Text(f"  {short(row.id)}", style="cyan")
+    told = Text(short(row.id), style="cyan")
     told.append(f"  {one_line(row.evidence.get('text', row.kind.value))}", style="bold default")
     told.append(f", since {moment(row.raised_at)}", style="dim")
-    console.print(told)
-    console.print(Text(f"    {_evidence(row, found)}", style="dim"))
-    console.print(Text(f"    {_CONSEQUENCES[row.kind.value]}\n"))
+    console.print(Padding(told, (0, 0, 0, 2)))
+    console.print(Padding(Text(_evidence(row, found), style="dim"), (0, 0, 0, 4)))
+    console.print(Padding(Text(_CONSEQUENCES[row.kind.value]), (0, 0, 1, 4)))
 
 
 _CONSEQUENCES = {
@@ -272,19 +273,20 @@ def _evidence(row: DecisionRow, found: Parked) -> str:
         writes = [write for write in found.writes if write.decision_id == row.id]
         return f"{counted(len(writes), 'write')} parked; the side knows {facts.get('total', 0)} records"
     meeting = found.meetings.get(str(facts.get("meeting_id")))
-    return (
-        f"{title_of(meeting)}, {when(meeting.schedule)}" if meeting else "the meeting is not there any more"
-    )
+    if meeting is None:
+        return "the meeting is not there any more"
+    return f"{title_of(meeting)}, {when(meeting.schedule)}"
 
 
 def _show_write(console: Console, write: OutboxRow, found: Parked) -> None:
+    from rich.padding import Padding
     from rich.text import Text
 
     meeting, connection = found.meetings[write.meeting_id], write.connection_id.partition("/")[2]
     what = "replacement" if write.replaces else write.operation.value
-    told = Text(f"  {short(write.id)}", style="cyan")
+    told = Text(short(write.id), style="cyan")
     told.append(f"  {what} at {connection}", style="bold default")
     told.append(f"  {title_of(meeting)}, {when(meeting.schedule)}", style="default")
-    console.print(told)
-    reason = one_line(write.last_error or "no reason was given")
-    console.print(Text(f"    {reason} (since {moment(write.created_at)})\n", style="yellow"))
+    console.print(Padding(told, (0, 0, 0, 2)))
+    reason = f"{one_line(write.last_error or 'no reason was given')} (since {moment(write.created_at)})"
+    console.print(Padding(Text(reason, style="yellow"), (0, 0, 1, 4)))

@@ -9,6 +9,7 @@ import typer
 from sync_engine.cli.context import ConfigOption, ending, examples, read_settings
 
 if TYPE_CHECKING:
+    from sync_engine.metrics import Metrics
     from sync_engine.services.inbox import Notify
     from sync_engine.settings import Settings
     from sync_engine.web.health import BrokerCheck
@@ -41,7 +42,7 @@ def serve(
         settings = read_settings(ctx, config)
         metrics = Metrics()
         engine = build_engine(settings, on_request=metrics.request)
-        notify, broker = _broker_of(settings)
+        notify, broker = _broker_of(settings, metrics)
         token = settings.metrics_token.get_secret_value() if settings.metrics_token else ""
         serving.warn_if_open(host, has_metrics_token=bool(token))
         app = build_app(engine, notify=notify, broker=broker, metrics=metrics, metrics_token=token)
@@ -51,11 +52,16 @@ def serve(
             engine.store.close()
 
 
-def _broker_of(settings: Settings) -> tuple[Notify | None, BrokerCheck | None]:
-    """Give the way to wake workers, and to see whether it is open; nothing where no broker is named."""
+def _broker_of(settings: Settings, metrics: Metrics) -> tuple[Notify | None, BrokerCheck | None]:
+    """Give the way to wake workers, and to see whether it is open; nothing where no broker is named.
+
+    How deep the queues are is told beside the rest.
+    """
     if not settings.redis_url:
         return None, None
+    from workers.queue_depth import QueueCollector
     from workers.reachability import broker_answers
     from workers.tasks import wake
 
+    metrics.registry.register(QueueCollector())
     return wake, broker_answers

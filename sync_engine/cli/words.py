@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 if TYPE_CHECKING:
-    from sync_engine.core.meeting import Meeting, Schedule, Value
+    from sync_engine.core.meeting import Meeting, Participant, Schedule, Value
 
 SHORT_ID = 18
 """The part of an id that tells when it was made, to the microsecond: enough to tell rows apart."""
@@ -108,8 +108,14 @@ def difference(before: Value | None, after: Value | None) -> tuple[str, str]:
         gone = tuple(p for p in before if new.get(p.email) != p)
         come = tuple(p for p in after if old.get(p.email) != p)
         if len(gone) + len(come) < len(before) + len(after):
-            return (f"without {say(gone)}" if gone else f"{len(before)} people", f"with {say(come)}")
+            return (say(gone) if gone else counted(len(before), "person", "people"), _now(gone, come))
     return say(before), say(after)
+
+
+def _now(gone: tuple[Participant, ...], come: tuple[Participant, ...]) -> str:
+    if not come:
+        return "not any more"
+    return say(come) if gone else f"and {say(come)}"
 
 
 def counted(number: int, one: str, many: str = "") -> str:

@@ -31,7 +31,7 @@ def settle_absences(draft: Draft, gone: set[str], sides: Mapping[str, Mapping[Fi
         if draft.has_started:
             _let_go(draft, ref, "gone after the meeting had started; not taken for a cancellation")
             continue
-        editor = _edited_elsewhere(name, gone, sides)
+        editor = _edited_elsewhere(draft, name, gone, sides)
         if editor is not None:
             entry = Entry(EntryKind.DELETION_LOST, name, f"deleted there, but edited at {editor}")
             draft.entries.append(entry)
@@ -45,17 +45,22 @@ def _let_go(draft: Draft, ref: Ref, cause: str, state: RefState = RefState.GONE)
     draft.entries.append(Entry(EntryKind.ABSENT, ref.connection, cause))
 
 
-def _edited_elsewhere(name: str, gone: set[str], sides: Mapping[str, Mapping[Field, Side]]) -> str | None:
+def _edited_elsewhere(
+    draft: Draft, name: str, gone: set[str], sides: Mapping[str, Mapping[Field, Side]]
+) -> str | None:
     """Name who edited the meeting since the deleted side last agreed, if anybody did.
 
-    Either another side shows an edit right now, or a value the deleted record was never told waits.
+    Either another side shows an edit right now, or a value the deleted record was never told waits; what an
+    adapter invented is nobody's edit.
     """
+    invented = {field for field, source in draft.meeting.provenance.items() if source.derived}
     for other, fields in sorted(sides.items()):
         if other in gone:
             continue
         if any(s.standing is Standing.EDITED and not s.invented for s in fields.values()):
             return other
-    if any(s.we_changed and s.capability.readable for s in sides.get(name, {}).values()):
+    waiting = (s for s in sides.get(name, {}).values() if s.we_changed and s.capability.readable)
+    if any(s.field not in invented for s in waiting):
         return "another connection"
     return None
 

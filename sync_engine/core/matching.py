@@ -94,6 +94,12 @@ def match(observation: Observation, known: Iterable[Known], *, grows_twins: bool
     for one in pool:
         if one.meeting.id in observation.marks and one.holding in {Holding.NOTHING, Holding.WANTED}:
             return Match(Outcome.LINK, one.meeting.id, {"by": "mark"})
+    for one in pool:
+        if one.meeting.id in observation.marks and one.holding is Holding.OURS:
+            facts = compare(observation, one)
+            if facts.start == 1.0:
+                # Two records of one meeting carry our mark: a create took effect twice, or somebody copied.
+                return Match(Outcome.ASK, one.meeting.id, {**facts.evidence("mark"), "already_linked": True})
     free = {Holding.NOTHING, Holding.WANTED} | ({Holding.OURS} if grows_twins else set())
     compared = [(one, compare(observation, one)) for one in pool]
     open_to_link = [(one, c) for one, c in compared if one.holding in free]

@@ -106,10 +106,12 @@ class Absence:
 
     Either ``observation`` is set (it is still there), or it is missing; ``proven`` then tells that one
     such answer is enough (the provider's trash lists it), whatever ``absence_proofs`` asks for.
+    ``hidden``: it cannot be read, and what the provider shows says that it was not deleted either.
     """
 
     observation: Observation | None = None
     proven: bool = False
+    hidden: bool = False
 
 
 class Operation(StrEnum):
@@ -128,7 +130,8 @@ class Write:
     ``intent`` is the outbox row's id: it names the intent and is the stem of any idempotency key.
     ``values``: the whole projection. ``changed``: the fields to write (update only). ``base``: what the
     record last showed; the write was planned upon it, at ``base_observed_at``. ``replaces``: the external
-    id of the record that a create takes the place of.
+    id of the record that a create takes the place of. ``preview``: somebody only wants to see what it would
+    take; nothing may be written, not even what the write itself would need first.
     """
 
     intent: str
@@ -144,6 +147,7 @@ class Write:
     base_observed_at: datetime | None = None
     particulars: Mapping[str, Json] = field(default_factory=dict)
     replaces: str | None = None
+    preview: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,10 @@ class RefState(StrEnum):
     DETACHED = "detached"
 
 
+LIVE = frozenset({RefState.LINKED, RefState.READ_ONLY})
+"""The states of a ref whose record is there."""
+
+
 class Origin(StrEnum):
     """Whether the record was found at the connection or created by us."""
 
@@ -116,4 +120,4 @@ class Ref:
     @property
     def is_live(self) -> bool:
         """Tell whether there is a record to read from and write to."""
-        return self.state in {RefState.LINKED, RefState.READ_ONLY} and self.external_id is not None
+        return self.state in LIVE and self.external_id is not None

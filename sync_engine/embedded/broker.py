@@ -69,7 +69,7 @@ def answers(url: str) -> bool:
     try:
         with _connect(url) as there:
             there.settimeout(1.0)
-            there.sendall(b"PING\r\n")
+            there.sendall(b"*1\r\n$4\r\nPING\r\n")
             return there.recv(7) == b"+PONG\r\n"
     except OSError:
         return False

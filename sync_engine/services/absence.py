@@ -15,7 +15,7 @@ import structlog
 
 from sync_engine.core.fields import digest
 from sync_engine.core.ports import Absence, Observation
-from sync_engine.core.refs import RefState
+from sync_engine.core.refs import LIVE
 from sync_engine.errors import CredentialsError, ProviderError, UnmappableRecordError
 from sync_engine.services.engine import Channel, Engine, Tenant
 from sync_engine.services.run import Run
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-LIVE = frozenset({RefState.LINKED, RefState.READ_ONLY})
-_PASSING = (ProviderError, UnmappableRecordError)
 SAMPLE = 50
 """How many suspects are asked for by id before a person is asked about all of them."""
 
@@ -94,7 +92,7 @@ async def _ask(channel: Channel, external_ids: Sequence[str]) -> Findings:
         if isinstance(answer, Absence):
             if answer.observation is not None:
                 found.present.append(answer.observation)
-            else:
+            elif not answer.hidden:
                 found.gone[external_id] = answer.proven
         elif isinstance(answer, CredentialsError) or not isinstance(
             answer, ProviderError | UnmappableRecordError

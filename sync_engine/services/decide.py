@@ -116,29 +116,35 @@ async def resolve_conflict(engine: Engine, conflict_id: str, side: Side) -> Deci
         with engine.store.transaction() as uow:
             for lease in leases:
                 lease.check(uow)
-            row = load_meeting(uow, known.meeting_id)
-            refs = {r.connection_id: r for r in uow.refs.of_meetings([row.id]).get(row.id, [])}
-            rivals = [c for c in uow.conflicts.open_of_meetings([row.id]) if c.field is known.field]
-            conflict = next((c for c in rivals if c.id == known.id), None)
-            if conflict is None:
-                raise ConfigurationError("this conflict has just been decided elsewhere")
-            before = row.meeting.values.get(conflict.field)
-            decided = [conflict]
-            if side is Side.THEIRS:
-                _take_theirs(uow, engine, channel, row, refs.get(conflict.connection_id), conflict)
-                decided += [c for c in rivals if c is not conflict]
-            for each in decided:
-                ref = refs.get(each.connection_id)
-                if ref is not None:
-                    _thaw(tenant, row, ref, each, took=side is Side.THEIRS and each is conflict)
-            uow.refs.save([refs[c.connection_id] for c in decided if c.connection_id in refs])
-            uow.conflicts.resolve([c.id for c in decided], side.value, engine.now())
-            uow.meetings.mark_dirty([row.id])
-            after = row.meeting.values.get(conflict.field)
-            _note_winner(uow, engine, conflict, side, before, after)
+            answered = _answer(uow, engine, tenant, channel, known, side)
     winner = channel.name if side is Side.THEIRS else "the canonical value"
-    others = f" and {len(decided) - 1} more of this field" if len(decided) > 1 else ""
-    return Decided(f"{conflict.field.value}: {winner} wins{others}", [known.meeting_id])
+    others = f" and {answered - 1} more of this field" if answered > 1 else ""
+    return Decided(f"{known.field.value}: {winner} wins{others}", [known.meeting_id])
+
+
+def _answer(
+    uow: UnitOfWork, engine: Engine, tenant: Tenant, channel: Channel, known: ConflictRow, side: Side
+) -> int:
+    """Carry a resolution out on our side; gives how many questions it answered."""
+    row = load_meeting(uow, known.meeting_id)
+    refs = {r.connection_id: r for r in uow.refs.of_meetings([row.id]).get(row.id, [])}
+    rivals = [c for c in uow.conflicts.open_of_meetings([row.id]) if c.field is known.field]
+    conflict = next((c for c in rivals if c.id == known.id), None)
+    if conflict is None:
+        raise ConfigurationError("this conflict has just been decided elsewhere")
+    before = row.meeting.values.get(conflict.field)
+    decided = [conflict]
+    if side is Side.THEIRS:
+        _take_theirs(uow, engine, channel, row, refs.get(conflict.connection_id), conflict)
+        decided += [c for c in rivals if c is not conflict]
+    for each in decided:
+        if ref := refs.get(each.connection_id):
+            _thaw(tenant, row, ref, each, took=side is Side.THEIRS and each is conflict)
+    uow.refs.save([refs[c.connection_id] for c in decided if c.connection_id in refs])
+    uow.conflicts.resolve([c.id for c in decided], side.value, engine.now())
+    uow.meetings.mark_dirty([row.id])
+    _note_winner(uow, engine, conflict, side, before, row.meeting.values.get(conflict.field))
+    return len(decided)
 
 
 def _take_theirs(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
@@ -33,11 +33,15 @@ merely a long queue, it costs one task more in so many seconds."""
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """One task that is due. ``key``: what it is about; of one task and key only one is queued at a time."""
+    """One task that is due. ``key``: what it is about; of one task and key only one is queued at a time.
+
+    ``request_id``: of the webhook that led to it, for the log.
+    """
 
     task: Task
     ids: tuple[str, ...]
     key: str = ""
+    request_id: str = field(default="", compare=False)
 
     @property
     def mark(self) -> str:

@@ -7,13 +7,11 @@ from enum import StrEnum
 from itertools import islice
 from typing import NamedTuple
 
-from sync_engine.core.refs import RefState
+from sync_engine.core.refs import LIVE
 from sync_engine.services.engine import Channel, Engine, Tenant
 from sync_engine.store.inbox import InboxRow
 from sync_engine.store.refs import RefRow
 from sync_engine.store.unit_of_work import UnitOfWork
-
-LIVE = frozenset({RefState.LINKED, RefState.READ_ONLY})
 
 
 class Kind(StrEnum):

@@ -11,11 +11,11 @@ import structlog
 
 from sync_engine.core.meeting import Field, Meeting
 from sync_engine.core.ports import KnowsPeople, Observation, Problem, ReadsGroups, Window
-from sync_engine.core.refs import RefState
+from sync_engine.core.refs import LIVE, RefState
 from sync_engine.errors import LeaseLostError, RecordGoneError, UnmappableRecordError
 from sync_engine.services.absence import count_gone
 from sync_engine.services.engine import Channel, Engine, Tenant
-from sync_engine.services.hinted import LIVE, Key, Kind, live_members
+from sync_engine.services.hinted import Key, Kind, live_members
 from sync_engine.services.lease import HeldLease
 from sync_engine.services.pull import Page, store_page
 from sync_engine.services.run import Run

@@ -25,8 +25,6 @@ from sync_engine.store.outbox import OutboxRow
 from sync_engine.store.refs import RefRow
 from sync_engine.store.unit_of_work import UnitOfWork
 
-__all__ = ["RefRow", "adopt", "finish", "gone", "held", "stale"]
-
 LOOP_MEMORY = timedelta(hours=24)
 
 

@@ -28,7 +28,7 @@ from sync_engine.core.refs import Held, HoldKind, RecordHold
 from sync_engine.errors import NeedsReviewError, SyncError, UnholdableError
 from sync_engine.services.engine import Engine, Tenant
 from sync_engine.services.reconcile import Case, load_cases, plan_case
-from sync_engine.services.run import Progress, Run, _silent
+from sync_engine.services.run import Progress, Run, silent
 from sync_engine.services.sync import PATIENCE_SECONDS, prepare, pull_all
 from sync_engine.store.decisions import DecisionRow
 from sync_engine.store.outbox import OutboxRow, OutboxState
@@ -185,7 +185,7 @@ async def preview(
     workspace: str,
     *,
     limit: int | None = None,
-    progress: Progress = _silent,
+    progress: Progress = silent,
     patience_seconds: float = PATIENCE_SECONDS,
 ) -> Preview:
     """Pull every connection of a workspace, then say what a sync would do; nothing is written there.
@@ -224,7 +224,8 @@ def _pages(engine: Engine, tenant: Tenant) -> Iterator[list[_Planned]]:
     while True:
         with engine.store.reading() as uow:
             rows = uow.meetings.in_work(tenant.name, engine.now(), after=after, limit=PAGE)
-            page = [_Planned(case, _cleanups(uow, case)) for case in load_cases(uow, rows)]
+            cleanups = _cleanups(uow, [row.id for row in rows])
+            page = [_Planned(case, cleanups.get(case.row.id, ())) for case in load_cases(uow, rows)]
         if page:
             yield page
         if len(rows) < PAGE:
@@ -232,8 +233,12 @@ def _pages(engine: Engine, tenant: Tenant) -> Iterator[list[_Planned]]:
         after = rows[-1].id
 
 
-def _cleanups(uow: UnitOfWork, case: Case) -> list[OutboxRow]:
-    return [row for row in uow.outbox.open_of_meetings([case.row.id]) if row.cleanup]
+def _cleanups(uow: UnitOfWork, meeting_ids: Sequence[str]) -> dict[str, list[OutboxRow]]:
+    found: dict[str, list[OutboxRow]] = {}
+    for row in uow.outbox.open_of_meetings(meeting_ids):
+        if row.cleanup:
+            found.setdefault(row.meeting_id, []).append(row)
+    return found
 
 
 class _Paper:
@@ -334,7 +339,7 @@ class _Paper:
                 cost = cost_of(change.action, self._can[change.connection])
                 forecast.reads += cost.reads
                 forecast.writes += cost.writes
-        if any(change.action.writes for change in changes):
+        if any(change.action.writes and not change.parked for change in changes):
             made.written += 1
             self._people |= {_short(email) for email in _everyone(plan.meeting)}
         if self._limit is None or len(made.meetings) < self._limit:
@@ -442,6 +447,7 @@ class _Paper:
             changed=write.changed,
             particulars=ref.observed.particulars if ref and ref.observed else {},
             replaces=write.replaces,
+            preview=True,
         )
 
 

@@ -12,7 +12,7 @@ import structlog
 from sync_engine.core.fields import digest
 from sync_engine.core.meeting import Field, Schedule
 from sync_engine.core.ports import Observation, Problem, Sighting, SweepPage, Window
-from sync_engine.core.refs import RefState
+from sync_engine.core.refs import LIVE, RefState
 from sync_engine.errors import ProviderError, RecordGoneError, UnmappableRecordError
 from sync_engine.services.absence import prove_absences
 from sync_engine.services.connections import recognise, rest
@@ -22,13 +22,12 @@ from sync_engine.services.linking import take_in
 from sync_engine.services.rotation import take_over
 from sync_engine.services.run import Run
 from sync_engine.services.webhook_health import note_sweep
-from sync_engine.store.quarantine import QuarantineRow
+from sync_engine.store.quarantine import KnownProblem, QuarantineRow
 from sync_engine.store.refs import KnownRef, RefRow
 from sync_engine.store.unit_of_work import UnitOfWork
 
 log = structlog.get_logger()
 
-LIVE = frozenset({RefState.LINKED, RefState.READ_ONLY})
 STILL_BUSY = "another run is still working on it; run it again when that one has finished"
 
 
@@ -145,13 +144,11 @@ def _sort_out(engine: Engine, channel: Channel, sweep: Sweep, page: SweepPage) -
     ids = [s.external_id for s in page.sightings]
     with engine.store.reading() as uow:
         known = uow.refs.known(channel.id, ids)
-        unknown = [i for i in ids if i not in known]
-        broken = uow.quarantine.known(channel.id, unknown) if unknown else {}
+        broken = uow.quarantine.known(channel.id, ids)
     outcome = Page(known)
     for sighting in page.sightings:
-        ref = known.get(sighting.external_id)
+        ref, aside = known.get(sighting.external_id), broken.get(sighting.external_id)
         if ref is None:
-            aside = broken.get(sighting.external_id)
             if not sighting.gone and (aside is None or aside.fingerprint != sighting.fingerprint):
                 outcome.news.append(sighting)
         elif sighting.gone:
@@ -159,15 +156,18 @@ def _sort_out(engine: Engine, channel: Channel, sweep: Sweep, page: SweepPage) -
                 sweep.gone.append(sighting.external_id)
         elif ref.state is RefState.GONE:
             outcome.returned.append(sighting.external_id)
-        elif ref.state in LIVE and _is_news(sighting, ref, now):
+        elif ref.state in LIVE and _is_news(sighting, ref, aside, now):
             outcome.news.append(sighting)
     return outcome
 
 
-def _is_news(sighting: Sighting, ref: KnownRef, now: datetime) -> bool:
-    if ref.fingerprint != sighting.fingerprint or ref.needs_read or ref.absences:
+def _is_news(sighting: Sighting, ref: KnownRef, aside: KnownProblem | None, now: datetime) -> bool:
+    if ref.needs_read or ref.absences or (ref.detail_due_at is not None and ref.detail_due_at <= now):
         return True
-    return ref.detail_due_at is not None and ref.detail_due_at <= now
+    if aside is not None:
+        # It cannot be read as it stands; once it looks otherwise it is read, and taken back.
+        return aside.fingerprint != sighting.fingerprint
+    return ref.fingerprint != sighting.fingerprint
 
 
 def _translate(channel: Channel, page: Page) -> None:

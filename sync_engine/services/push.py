@@ -10,11 +10,13 @@ import asyncio
 import random
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 
 import structlog
 
 from sync_engine.core.capabilities import Idempotency
+from sync_engine.core.fields import same
 from sync_engine.core.ports import Operation, Sealed, Written
 from sync_engine.errors import (
     CredentialsError,
@@ -39,12 +41,16 @@ from sync_engine.services.lease import HeldLease, hold
 from sync_engine.services.run import Run
 from sync_engine.services.unknown import resolve
 from sync_engine.store.outbox import OutboxRow, OutboxState
+from sync_engine.store.refs import RefRow
+from sync_engine.store.unit_of_work import UnitOfWork
 
 log = structlog.get_logger()
 
 BATCH = 64
 PARK_AFTER_ATTEMPTS = 8
 STOP_AFTER_FAILURES = 3
+FRESH = timedelta(seconds=10)
+"""How long what a record showed counts as what it shows."""
 
 
 class Pusher:
@@ -56,23 +62,38 @@ class Pusher:
         self.failures = 0
         self.stopped = False
         self.done = 0
+        self._slots = asyncio.Semaphore(channel.concurrency)
+        self._lanes: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def drain(self) -> int:
-        """Work until nothing is due now; gives how many writes took effect."""
+        """Work until nothing is due now; gives how many writes took effect.
+
+        The next rows are taken up while the last ones are still under way: a pause between two batches
+        would leave permitted requests unused.
+        """
         self._reclaim()
         guard_creations(self.engine, self.tenant, self.channel, self.lease)
         tried: set[str] = set()
-        while not (self.stopped or self.run.is_over()):
-            with self.engine.store.reading() as uow:
-                rows = uow.outbox.due(
-                    self.channel.id, self.engine.now(), BATCH, without_scopes=sorted(self.limited - {""})
-                )
-            rows = [row for row in rows if row.id not in tried]
-            if not rows:
-                break
-            tried |= {row.id for row in rows}
-            await self._together(self._not_too_early(rows))
+        under_way: set[asyncio.Task[None]] = set()
+        try:
+            while not (self.stopped or self.run.is_over()):
+                rows = [row for row in self._due() if row.id not in tried]
+                if not (rows or under_way):
+                    break
+                tried |= {row.id for row in rows}
+                under_way |= {asyncio.create_task(self._in_turn(row)) for row in self._not_too_early(rows)}
+                # Without news the rest is awaited: what it brings (a clean-up) may be due at once.
+                under_way = await _down_to(2 * self.channel.concurrency if rows else 0, under_way)
+            await _down_to(0, under_way)
+        finally:
+            await _end(under_way)
         return self.done
+
+    def _due(self) -> list[OutboxRow]:
+        with self.engine.store.reading() as uow:
+            return uow.outbox.due(
+                self.channel.id, self.engine.now(), BATCH, without_scopes=sorted(self.limited - {""})
+            )
 
     def _reclaim(self) -> None:
         """Take writes that a dead run had frozen for what they are: sent, perhaps."""
@@ -88,27 +109,19 @@ class Pusher:
         swept = row.last_complete_sweep_at if row else None
         return [r for r in rows if not _must_wait(r, swept, self._grace_end(r, refs))]
 
-    def _grace_end(self, row: OutboxRow, refs: dict[str, outcome.RefRow]) -> datetime | None:
+    def _grace_end(self, row: OutboxRow, refs: dict[str, RefRow]) -> datetime | None:
         grace = self.channel.rules.twin_grace
         ref = refs.get(row.ref_id)
         if ref is None or not grace or not self.channel.adapter.capabilities.twins:
             return None
         return ref.ref.since + grace
 
-    async def _together(self, rows: Sequence[OutboxRow]) -> None:
-        """Work on rows at once, those of one scope one after the other (a host takes one write at a time)."""
-        lanes: defaultdict[str, list[OutboxRow]] = defaultdict(list)
-        for row in rows:
-            lanes[self._scope(row) or row.id].append(row)
-        slots = asyncio.Semaphore(self.channel.concurrency)
-
-        async def work(lane: list[OutboxRow]) -> None:
-            for row in lane:
-                async with slots:
-                    if not (self.stopped or self.run.is_over()):
-                        await self._one(row)
-
-        await asyncio.gather(*(work(lane) for lane in lanes.values()))
+    async def _in_turn(self, row: OutboxRow) -> None:
+        """Work on a row when a slot is free; those of one scope come one after the other, in their order."""
+        scope = self._scope(row)
+        async with self._lanes[scope] if scope else nullcontext(), self._slots:
+            if not (self.stopped or self.run.is_over()):
+                await self._one(row)
 
     def _scope(self, row: OutboxRow) -> str:
         return row.scope or self.channel.adapter.write_scope(row.write())
@@ -138,6 +151,8 @@ class Pusher:
 
     async def _seal(self, row: OutboxRow) -> Sealed | None:
         """Decide the request and freeze it, before its first byte leaves."""
+        if row.operation is Operation.DELETE and not row.cleanup:
+            await self._refuse_stale_deletion(row)
         sealed = await self.channel.adapter.prepare(row.write())
         if row.operation is Operation.CREATE and await self._adopted(row, sealed):
             return None
@@ -147,6 +162,18 @@ class Pusher:
             if sealed.scope and row.operation in {Operation.CREATE, Operation.UPDATE}:
                 uow.quotas.add(self.channel.id, sealed.scope, self.engine.now().date())
         return sealed
+
+    async def _refuse_stale_deletion(self, row: OutboxRow) -> None:
+        """Look before deleting what was last seen a while ago: an edit since then beats the deletion.
+
+        Raises StaleWriteError with what the record shows now. RecordGoneError means that it is done.
+        """
+        seen_at = row.base_observed_at
+        if row.external_id is None or (seen_at and self.engine.now() - seen_at < FRESH):
+            return
+        shown = await self.channel.adapter.read(row.external_id)
+        if any(n in row.base and not same(row.base[n], v) for n, v in shown.values.items()):
+            raise StaleWriteError("edited since the deletion was decided", observation=shown)
 
     async def _adopted(self, row: OutboxRow, sealed: Sealed) -> bool:
         """Look the meeting up before making a record: the side's own twin, or ours of an earlier try."""
@@ -165,7 +192,7 @@ class Pusher:
         except RecordGoneError:
             if row.operation is not Operation.DELETE:
                 raise
-            written = Written(row.external_id or "")
+            written = _nothing_left(row)
         self.finish(row, written)
 
     def finish(self, row: OutboxRow, written: Written) -> None:
@@ -202,12 +229,15 @@ class Pusher:
                     outcome.held(uow, self.engine, row, error)
                 case NeedsReviewError():
                     uow.outbox.park([row.id], str(error))
+                case RecordGoneError() if row.operation is Operation.DELETE:
+                    outcome.finish(uow, self.engine, self.channel, row, _nothing_left(row), self.run)
                 case RecordGoneError():
                     outcome.gone(uow, self.engine, self.channel, row)
                 case OutcomeUnknownError():
                     uow.outbox.unknown([row.id], describe(error), now)
                 case RateLimitedError():
                     uow.outbox.delay([row.id], describe(error), error.retry_at)
+                    self._note_spent(uow, error)
                 case CredentialsError():
                     uow.outbox.fail([row.id], describe(error), now, unseal=True)
                 case RefusedError():
@@ -219,6 +249,12 @@ class Pusher:
                 case _:
                     uow.outbox.park([row.id], str(error))
         self._consider(error)
+
+    def _note_spent(self, uow: UnitOfWork, error: RateLimitedError) -> None:
+        """Take over what the provider says of a daily cap: others write there too."""
+        cap, now = self.channel.adapter.capabilities.daily_cap, self.engine.now()
+        if cap is not None and error.scope and error.retry_at.date() > now.date():
+            uow.quotas.correct(self.channel.id, error.scope, now.date(), cap.limit)
 
     def _consider(self, error: SyncError) -> None:
         """Stop, or go on elsewhere, after an error that concerns more than its row."""
@@ -232,6 +268,26 @@ class Pusher:
             if self.failures >= STOP_AFTER_FAILURES:
                 self.stopped = True
                 self.run.fail(self.channel.name, describe(error), unreachable=True)
+
+
+async def _down_to(number: int, tasks: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
+    """Wait until no more than ``number`` tasks are left; raises what one of them raised."""
+    while len(tasks) > number:
+        ended, tasks = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            task.result()
+    return tasks
+
+
+async def _end(tasks: set[asyncio.Task[None]]) -> None:
+    """End tasks that an error left behind, before the lease they work under is given back."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _nothing_left(row: OutboxRow) -> Written:
+    return Written(row.external_id or "")
 
 
 def _must_wait(row: OutboxRow, swept: datetime | None, grace_end: datetime | None) -> bool:

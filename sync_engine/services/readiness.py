@@ -11,8 +11,8 @@ READY = "ok"
 def database_standing(engine: Engine) -> str:
     """Say how the database is: ``ok``, or in a few words what is wrong; blocks until it answers."""
     try:
-        current = schema.is_current(engine.store.engine)
+        usable = schema.is_usable(engine.store.engine)
     except Exception as error:
         # What it says may hold its address; its kind is enough to look in the right place.
         return f"does not answer ({type(error).__name__})"
-    return READY if current else "has the tables of another release"
+    return READY if usable else "has the tables of another release"

@@ -12,8 +12,9 @@ The phase ``wait`` tells that another run works on a connection and is waited fo
 """
 
 
-def _silent(_phase: str, _connection: str, _number: int) -> None:
-    return None
+def silent(_phase: str, _connection: str, _number: int) -> None:
+    """Tell nobody."""
+    return
 
 
 def _never() -> bool:
@@ -29,7 +30,7 @@ class Run:
     """
 
     id: str
-    progress: Progress = _silent
+    progress: Progress = silent
     observed: int = 0
     created: int = 0
     updated: int = 0

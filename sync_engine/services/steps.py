@@ -89,7 +89,8 @@ async def ingest(engine: Engine, inbox_id: str) -> list[Due]:
         begun(uow, Task.INGEST, row.connection_id)
         if _is_worked_on(uow, row.connection_id):
             return []
-    follow = _pages(await ingest_delivery(engine, inbox_id))
+    touched = await ingest_delivery(engine, inbox_id)
+    follow = _pages(touched, request_id=row.request_id or row.id)
     found = _channel_of(engine, row.connection_id)
     return [*follow, *_follow(engine, *found)] if found else follow
 
@@ -157,10 +158,10 @@ def _push_of(channel: Channel) -> Due:
     return Due(Task.PUSH, (channel.id,), key=channel.id)
 
 
-def _pages(meeting_ids: Collection[str]) -> list[Due]:
+def _pages(meeting_ids: Collection[str], *, request_id: str) -> list[Due]:
     ordered = sorted(meeting_ids)
     pages = (ordered[start : start + PAGE] for start in range(0, len(ordered), PAGE))
-    return [Due(Task.RECONCILE, tuple(page)) for page in pages]
+    return [Due(Task.RECONCILE, tuple(page), request_id=request_id) for page in pages]
 
 
 def _let_rest(engine: Engine, task: Task, connection_id: str, lasts: timedelta) -> None:

@@ -14,7 +14,7 @@ from sync_engine.services.engine import Engine, Tenant
 from sync_engine.services.pull import pull_connection
 from sync_engine.services.push import push_connection
 from sync_engine.services.reconcile import reconcile_page
-from sync_engine.services.run import Progress, Run, _silent
+from sync_engine.services.run import Progress, Run, silent
 from sync_engine.services.standing import Standing, standing_of
 from sync_engine.store.runs import RunRow, RunState
 
@@ -84,7 +84,7 @@ async def sync(
     engine: Engine,
     workspaces: Sequence[str],
     *,
-    progress: Progress = _silent,
+    progress: Progress = silent,
     patience_seconds: float = PATIENCE_SECONDS,
 ) -> Summary:
     """Run whole cycles over workspaces; what waits (held, deferred, limited) is reported, not waited for.

@@ -44,6 +44,20 @@ def is_current(engine: Engine) -> bool:
     return current(engine) == head()
 
 
+def is_usable(engine: Engine) -> bool:
+    """Tell whether this release can work with a database: at its own revision, or at a later one.
+
+    A migration leaves tables that the release before it works with, so that processes of both may run
+    side by side while a release is rolled out. A revision this release has never heard of came later.
+    """
+    there = current(engine)
+    return there is not None and (there == head() or not _is_known(there))
+
+
+def _is_known(revision: str) -> bool:
+    return any(each.revision == revision for each in ScriptDirectory.from_config(_config()).walk_revisions())
+
+
 def _lock(connection: Connection) -> None:
     # SQLite's writing transactions are alone by nature.
     if connection.dialect.name == "postgresql":

@@ -18,7 +18,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--count", type=int, default=100, help="how many histories")
     parser.add_argument("--seed", type=int, default=1, help="the first seed")
-    parser.add_argument("--shrink", action="store_true", help="drop steps of a falling history while it falls")
+    parser.add_argument(
+        "--shrink", action="store_true", help="drop steps of a falling history while it falls"
+    )
     parser.add_argument("--verbose", action="store_true", help="tell every history")
     chosen = parser.parse_args()
     warnings.simplefilter("error")

@@ -138,7 +138,7 @@ def values_come_from_people(case: Case) -> Iterator[str]:
                 continue
             strangers = seen.people - came - set(HOSTS)
             if strangers:
-                yield f"m{matter.token:03}: nobody invited {len(strangers)} of the people at {seen.connection}"
+                yield f"m{matter.token:03}: nobody invited {len(strangers)} people at {seen.connection}"
             lost = set(matter.guests) - left - seen.people
             if lost and seen.connection != "prospects" and matter.born_at != "prospects":
                 yield f"m{matter.token:03}: {len(lost)} guests are lost at {seen.connection}"

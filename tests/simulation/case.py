@@ -10,7 +10,6 @@ from tests.simulation.engine_says import Says
 from tests.simulation.ledger import Ledger, Matter, Seen
 from tests.simulation.stage import Stage
 
-
 SETS_APART = frozenset({"start", "end", "title", "invite", "uninvite", "organizer", "zone"})
 
 

@@ -31,7 +31,9 @@ class Says:
     @property
     def decided_records(self) -> set[str]:
         """Give the records an open decision is about."""
-        return {str(i) for d in self.decisions for i in d.get("records", ()) if isinstance(d.get("records"), list)}
+        return {
+            str(i) for d in self.decisions for i in d.get("records", ()) if isinstance(d.get("records"), list)
+        }
 
     @property
     def questioned(self) -> set[str]:

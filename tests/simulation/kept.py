@@ -11,7 +11,8 @@ from tests.simulation.case import Case
 from tests.simulation.ledger import Deed, Seen
 
 CLASSES = {
-    "start": "schedule", "end": "schedule", "zone": "schedule", "title": "title", "description": "description",
+    "start": "schedule", "end": "schedule", "zone": "schedule", "title": "title",
+    "description": "description",
     "invite": "participants", "uninvite": "participants", "location": "location", "kind": "kind",
 }  # fmt: skip
 LONGEST_COPY_DELAY = timedelta(minutes=90)
@@ -29,7 +30,15 @@ def every_edit_is_accounted_for(case: Case) -> Iterator[str]:
         seen = next((s for s in records if s.key == (deed.connection, deed.record)), None)
         if seen is None or _never_shown(case, deed, seen):
             continue
-        if not _stands(deed, [s for s in records if s.live]) and not _is_told(deed, told):
+        standing = [s for s in records if s.live] or records
+        ref = case.says.refs.get(seen.key)
+        if ref is not None and ref.ref.since >= deed.at:
+            if deed.field == "uninvite":
+                # Two records that meet for the first time unite their guests.
+                continue
+            # What a record showed when it was first seen is no news; it may lie in the trash by now.
+            standing = [*standing, seen]
+        if not _stands(deed, standing) and not _is_told(deed, told):
             yield f"step {deed.step}: {deed} is lost"
 
 
@@ -83,7 +92,9 @@ def _stands(deed: Deed, live: list[Seen]) -> bool:
                 start, end = deed.value
                 found = bool(seen.start and seen.end) and seen.end - seen.start == end - start  # type: ignore[operator]
             case "title":
-                found = seen.title == deed.value or (len(seen.title) >= 200 and deed.value.startswith(seen.title))
+                found = seen.title == deed.value or (
+                    len(seen.title) >= 200 and deed.value.startswith(seen.title)
+                )
             case "description":
                 found = deed.value in seen.words
             case "invite":
@@ -137,11 +148,10 @@ def the_recruiters_notes_are_untouched(case: Case) -> Iterator[str]:
             continue
         records = case.groups.get(deed.token, [])
         crm = next((s for s in records if s.key == (deed.connection, deed.record)), None)
-        if crm is not None and crm.live and not deed.raced and deed.value not in crm.words:
-            if not case.stage.mood.shares_notes:
-                yield f"{deed} is not in the notes any more"
         if case.stage.mood.shares_notes:
             continue
+        if crm is not None and crm.live and not deed.raced and deed.value not in crm.words:
+            yield f"{deed} is not in the notes any more"
         for seen in records:
             if seen.connection != "prospects" and deed.value in seen.whole_text:
                 yield f"{deed} left the CRM for {seen.connection}"

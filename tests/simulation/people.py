@@ -93,9 +93,7 @@ class People:
         start, minutes = self.fresh_start(rng), rng.choice(LENGTHS)
         zone = rng.choice(ZONES)
         host = rng.choice(HOSTS)
-        self.zoom.book(
-            host, matter.title, start, minutes, zone=zone, agenda=agenda, invitees=matter.guests
-        )
+        self.zoom.book(host, matter.title, start, minutes, zone=zone, agenda=agenda, invitees=matter.guests)
         if not self.stage.mood.calendars and rng.random() < 0.3:
             self._book_copy(rng, matter, host, start, minutes, agenda)
 

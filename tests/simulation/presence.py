@@ -127,7 +127,9 @@ def what_was_cancelled_stays_away(case: Case) -> Iterator[str]:
             continue
         for seen in records:
             ref = case.says.refs.get(seen.key)
-            excused = ref is not None and (ref.ref.hold is not None or _had_started(case, ref.meeting_id, cancelled.at))
+            excused = ref is not None and (
+                ref.ref.hold is not None or _had_started(case, ref.meeting_id, cancelled.at)
+            )
             if seen.live and not excused and not case.is_waiting(seen):
                 yield f"m{matter.token:03}: cancelled at {cancelled.connection}, still at {seen.connection}"
 

@@ -15,7 +15,8 @@ def nothing_waits_without_need(case: Case) -> Iterator[str]:
     for row in case.says.parked:
         if row.decision_id is None:
             yield f"parked without need: {row.operation} at {row.connection_id}: {row.last_error}"
-    for connection, external_id in sorted(case.says.quarantined):
+    live = {seen.key for records in case.groups.values() for seen in records if seen.live}
+    for connection, external_id in sorted(case.says.quarantined & live):
         yield f"still set aside: {connection}/{external_id[-8:]}"
     if case.stage.mood.conflicts == "ask":
         return

@@ -258,7 +258,9 @@ class Stage:
 
     # -- steps ------------------------------------------------------------------------------------
 
-    async def run(self, step: Callable[[], Coroutine[Any, Any, Any]], *, crash: CrashPlan | None = None) -> bool:
+    async def run(
+        self, step: Callable[[], Coroutine[Any, Any, Any]], *, crash: CrashPlan | None = None
+    ) -> bool:
         """Let the engine take a step; tells whether it lived through it.
 
         What the step left running in the background ends before the next one begins.
@@ -310,7 +312,7 @@ class Stage:
         once = _once(act)
         wires = []
         for sandbox in self.world.sandboxes:
-            # The answer of the request it dies in never arrives; whether it had an effect is told by `moment`.
+            # The answer of the request it dies in never arrives; `moment` tells whether it had an effect.
             dies = crash.edit is None
             wire = Tripwire(
                 cut=dies, delay_seconds=0.02 if dies else 0.0, moment=crash.moment, counter=counter,

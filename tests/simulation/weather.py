@@ -73,7 +73,12 @@ def _where(rng: random.Random, connection: str) -> dict[str, Any]:
     # The token endpoint of Zoom is left alone: it has its own tests, and its failure is a connection's.
     path = r"(?!/oauth).*"
     method = rng.choice(["GET", WRITES, WRITES, ".*"])
-    return {"path": path, "method": method, "times": rng.choice([1, 1, 2, 3, 8]), "skip": rng.choice([0, 0, 1, 3])}
+    return {
+        "path": path,
+        "method": method,
+        "times": rng.choice([1, 1, 2, 3, 8]),
+        "skip": rng.choice([0, 0, 1, 3]),
+    }
 
 
 def _error(moment: Moment) -> Callable[[random.Random, str, datetime], Fault]:
@@ -134,8 +139,11 @@ def _empty(rng: random.Random, connection: str, now: datetime) -> Fault:
 
 
 def _malformed(rng: random.Random, connection: str, now: datetime) -> Fault:
-    place, key = rng.random(), rng.choice(["start", "start_time", "fields", "meetingDate", "title", "duration"])
-    value = rng.choice([None, 7, "nonsense", [], {"a": 1}])
+    place, key = (
+        rng.random(),
+        rng.choice(["start", "start_time", "fields", "meetingDate", "title", "duration"]),
+    )
+    value: Any = rng.choice([None, 7, "nonsense", [], {"a": 1}])
 
     def spoil(rows: list[Any]) -> list[Any]:
         if rows:

@@ -224,7 +224,9 @@ class LightfieldAdapter:
         try:
             row = await self.client.get_meeting(external_id)
         except RecordGoneError:
-            return Absence(proven=await self._trash.holds(external_id))
+            trashed = await self._trash.holds(external_id)
+            # Deleting means trashing here: what is in no trash is hidden (a blocklist, privacy), not deleted.
+            return Absence(proven=trashed, hidden=self._trash.is_readable and not trashed)
         if await self._trash.holds(external_id):
             # The trash was read earlier in this run, and the meeting may have been restored since.
             self._trash.forget()

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from sync_engine.adapters.base import Surroundings, check_base_url
 from sync_engine.adapters.http import Answer, HttpClient
 from sync_engine.adapters.lightfield import answers
-from sync_engine.adapters.lightfield.answers import CATEGORIES, DOCUMENTED_PER_SECOND, SHARE, category_of
+from sync_engine.adapters.lightfield.answers import CATEGORIES, DOCUMENTED_PER_SECOND, category_of
 from sync_engine.adapters.lightfield.listing import PAGE
 from sync_engine.adapters.lightfield.schemas import Download, KeyFacts, StoredFile, UploadSession
 from sync_engine.adapters.lightfield.settings import LightfieldSettings
@@ -45,7 +45,7 @@ class LightfieldClient:
     """Call Lightfield's REST API for one connection."""
 
     def __init__(self, settings: LightfieldSettings, around: Surroundings) -> None:
-        self._rates = dict.fromkeys(CATEGORIES, DOCUMENTED_PER_SECOND * SHARE)
+        self._rates = dict.fromkeys(CATEGORIES, DOCUMENTED_PER_SECOND)
         self._pacer = around.pacer
         for category, per_second in self._rates.items():
             around.pacer.set_rate(category, per_second)

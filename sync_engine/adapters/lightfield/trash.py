@@ -27,6 +27,12 @@ class Trash:
         self._client = client
         self._allowed = True
         self._ids: frozenset[str] | None = None
+        self._is_read = False
+
+    @property
+    def is_readable(self) -> bool:
+        """Tell whether the trash was read in full since the last ``forget``: what it lacks is not in it."""
+        return self._is_read
 
     def learn(self, key: KeyFacts) -> None:
         """Hear what the key may do, so that a listing it may not see is not asked for."""
@@ -35,6 +41,7 @@ class Trash:
     def forget(self) -> None:
         """Drop what was read; the next question reads again."""
         self._ids = None
+        self._is_read = False
 
     async def holds(self, external_id: str) -> bool:
         """Tell whether the trash surely holds a record; False also where nobody can know."""
@@ -61,5 +68,7 @@ class Trash:
         while True:
             found |= walk.take(ids_of(page), len(page.rows), page.total)
             if walk.is_finished:
+                # An empty trash may just as well be a filter nobody knows; it proves nothing.
+                self._is_read = bool(found)
                 return frozenset(found)
             page = await self._client.list_meetings(walk.offset, trashed=True)

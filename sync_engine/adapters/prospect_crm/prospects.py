@@ -20,6 +20,7 @@ from sync_engine.errors import InvalidResponseError, NeedsReviewError, RecordGon
 
 FRESH = timedelta(days=1)
 MISS_LASTS = timedelta(minutes=10)
+NEW = "new"
 ASK_AGAIN_SECONDS = 3600.0
 # A big meeting's guests are looked up over several attempts, so that it cannot spend the minute's budget.
 LOOKUPS_AT_ONCE = 20
@@ -102,11 +103,19 @@ class Prospects:
             self.forget(prospect_id)
             return None
 
-    async def among(self, guests: Iterable[str], key: str, wanted_at: datetime | None = None) -> str:
+    async def among(
+        self,
+        guests: Iterable[str],
+        key: str,
+        wanted_at: datetime | None = None,
+        *,
+        may_create: bool = True,
+    ) -> str:
         """Give the id of the prospect among a meeting's guests: the first, by address, who is one.
 
         ``key``: names the intent, should a prospect have to be created. ``wanted_at``: when that intent
         was formed; who was missed before is looked for again, because news may have caused the intent.
+        ``may_create``: without it, one who would be created has the id NEW.
 
         Raises:
             UnholdableError: none of them is a known prospect.
@@ -126,7 +135,7 @@ class Prospects:
             if found is not None:
                 return found
         if self._settings.create_prospects and candidates:
-            return await self._create(candidates, key)
+            return await self._create(candidates, key, may_create=may_create)
         raise UnholdableError(
             "no known prospect among the participants", retry_after_seconds=ASK_AGAIN_SECONDS
         )
@@ -164,10 +173,12 @@ class Prospects:
             known_prospect(person.id, person.email, person.first_name, person.last_name), self._now()
         ).id
 
-    async def _create(self, candidates: list[str], key: str) -> str:
+    async def _create(self, candidates: list[str], key: str, *, may_create: bool) -> str:
         people = [email for email in candidates if not _NOBODY.search(email)]
         if len(people) != 1:
             raise NeedsReviewError("a prospect is created for a meeting with exactly one outside participant")
+        if not may_create:
+            return NEW
         first, last = _names(people[0])
         # Without "update": false this call would overwrite a prospect that is there already.
         body = {"firstName": first, "lastName": last, "email": people[0], "update": False}

@@ -53,7 +53,9 @@ async def seal_create(
         raise UnholdableError(NO_OWNER)
     guests = write.values.get(Field.PARTICIPANTS)
     emails = [p.email for p in guests if p.email != organizer] if isinstance(guests, tuple) else []
-    prospect_id = await prospects.among(emails, key_of(write), write.intended_at)
+    prospect_id = await prospects.among(
+        emails, key_of(write), write.intended_at, may_create=not write.preview
+    )
     if not client.generation:
         # Whether keys protect a create is told by the shape of a list; look before relying on it.
         await client.meetings(limit=1)

@@ -31,8 +31,8 @@ EVENTS = frozenset(
 )
 CREATED, UPDATED = "meeting.created", "meeting.updated"
 EXISTS = "exists"
-# Keys of a changed meeting that we can tell from what it showed; uuid and host change nothing by themselves.
-_TOLD = frozenset({"id", "uuid", "type", "topic", "agenda", "start_time", "duration", "timezone", "settings"})
+# Keys of a changed meeting that can be compared with what it showed; the uuid comes along with others.
+_TOLD = frozenset({"id", "uuid", "topic", "agenda", "start_time", "duration", "timezone", "settings"})
 
 
 class ZoomReceiver:

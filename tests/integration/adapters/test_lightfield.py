@@ -818,8 +818,8 @@ async def test_the_rate_follows_the_headers(bench: LightfieldBench) -> None:
     await bench.lightfield.canary()
 
     rates = bench.lightfield.client.rates
-    assert rates["search"] == pytest.approx(4.85)
-    assert rates["read"] == rates["write"] == pytest.approx(24.25)
+    assert rates["search"] == pytest.approx(5.0)
+    assert rates["read"] == rates["write"] == pytest.approx(25.0)
 
 
 async def test_a_base_url_may_end_with_the_version(bench: LightfieldBench) -> None:

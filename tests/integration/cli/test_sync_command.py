@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -205,3 +207,25 @@ def test_the_log_goes_to_stderr_and_names_no_title_and_no_address(operator: Oper
     assert "sync_finished" in done.stderr
     assert "acquisition" not in done.stderr
     assert "@" not in done.stderr
+
+
+def test_an_interrupted_sync_says_so_and_the_next_one_goes_on_at_once(operator: Operator) -> None:
+    operator.book()
+    slow = Fault("GET", "/v2/meetings", delay_seconds=3)
+    operator.world.attio.faults.append(slow)
+    command = [sys.executable, "-m", "sync_engine", "sync", "--config", str(operator.file)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 20
+    while slow.struck == 0 and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    started = time.monotonic()
+    summary = operator.sync()
+
+    assert process.returncode == 130
+    assert "run it again" in err
+    assert "Traceback" not in err
+    assert summary["settled"] == 1
+    assert time.monotonic() - started < 20

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from sync_engine.sandbox.faults import Fault
+from sync_engine.services.sync import prepare, pull_all, settle
 from tests.lab import JANE, MONDAY, Lab
 
 TOMORROW = MONDAY + timedelta(days=1)
@@ -206,3 +207,46 @@ async def test_a_series_planned_anew_keeps_its_meetings(lab: Lab) -> None:
     assert moved == [s + timedelta(hours=1) for s in starts]
     assert {r["id"] for r in lab.records(lab.world.prospect_crm)} == crm
     assert not summary.needs_attention
+
+
+async def test_an_edit_between_the_decision_and_the_deletion_is_not_deleted(lab: Lab) -> None:
+    number = lab.book()
+    await lab.settle()
+    crm = lab.world.prospect_crm
+    record = lab.one(crm)["id"]
+    lab.world.zoom.people.cancel(number)
+    run = lab.new_run()
+    prepare(lab.engine, lab.tenant)
+    await pull_all(lab.engine, lab.tenant, run)
+    later = TOMORROW + timedelta(hours=5)
+
+    lab.pass_time(minutes=5)
+    crm.people.move(record, later)
+    await settle(lab.engine, lab.tenant, run)
+    await lab.settle()
+
+    assert lab.one(crm)["start"] == later
+    assert lab.one(lab.world.zoom)["start"] == later
+
+
+async def test_a_record_hidden_at_lightfield_is_not_taken_for_deleted(lab: Lab) -> None:
+    lab.book(days=0.05)
+    lab.book("Another", days=0.06)
+    await lab.settle()
+    lab.pass_time(hours=4)
+    await lab.settle()
+    lightfield = lab.world.lightfield
+    trashed, hidden = (r["id"] for r in lab.records(lightfield))
+    lightfield.people.cancel(trashed)
+    lightfield.people.purge(hidden)
+
+    for _ in range(3):
+        await lab.sync()
+
+    assert len(lab.records(lab.world.prospect_crm)) == 2
+    with lab.engine.store.reading() as uow:
+        states = {
+            e: r.ref.state.value
+            for e, r in uow.refs.by_external_id("acme/lightfield", [trashed, hidden]).items()
+        }
+    assert states == {trashed: "gone", hidden: "linked"}

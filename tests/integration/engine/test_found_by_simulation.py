@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 from sync_engine.sandbox.faults import Fault
-from tests.lab import JANE, MONDAY, Lab
+from tests.lab import HOST, JANE, MONDAY, Lab
 
 TOMORROW = MONDAY + timedelta(days=1)
 
@@ -43,3 +44,65 @@ async def test_a_new_meeting_whose_first_read_fails_is_read_by_the_next_sync(lab
     await lab.settle()
 
     assert lab.one(lab.world.attio)["participants"] == [JANE]
+
+
+async def test_a_join_link_reaches_the_others_although_one_of_them_shows_an_empty_one(lab: Lab) -> None:
+    crm = lab.world.prospect_crm
+    lightfield = lab.world.lightfield
+    crm.people.book(lab.jane, MONDAY - timedelta(hours=2), "Europe/Berlin", "in-person", lab.owner)
+    await lab.settle()
+    assert lab.one(lightfield)["join_url"] is None
+
+    # The meeting is put off, and is to be held by video after all: now Zoom issues a link.
+    lightfield.people.move(lab.one(lightfield)["id"], TOMORROW)
+    crm.people.set_kind(lab.one(crm)["id"], "virtual")
+    await lab.settle()
+
+    link = lab.one(lab.world.zoom)["join_url"]
+    assert lab.one(crm)["location"] == link
+    assert link in lab.one(lab.world.attio)["description"]
+
+
+async def test_a_held_removal_is_not_forgotten_when_its_side_adds_somebody(lab: Lab) -> None:
+    people = [JANE, "bob@guests.example"]
+    number = lab.book(days=2, invitees=people)
+    link = lab.one(lab.world.zoom)["join_url"]
+    start = MONDAY + timedelta(days=2)
+    lightfield = lab.world.lightfield
+    copy = lightfield.people.book(
+        "Kick-off", start, start + timedelta(minutes=30), organizer=HOST, attendees=[HOST, *people], url=link
+    )
+    await lab.settle()
+    attio_id = lab.one(lab.world.attio)["id"]
+
+    # Before the meeting Lightfield's guests cannot be changed, so bob's removal is held there.
+    lab.world.attio.people.uninvite(attio_id, "bob@guests.example")
+    await lab.settle()
+    lightfield.people.invite(copy, "eve@guests.example")
+    await lab.settle()
+    lab.pass_time(days=2, hours=2)
+    await lab.settle()
+
+    wanted = ["eve@guests.example", JANE]
+    assert number
+    assert lab.one(lab.world.zoom)["participants"] == wanted
+    assert lab.one(lightfield)["participants"] == wanted
+
+
+async def test_a_known_record_that_could_not_be_read_for_a_while_is_taken_back(lab: Lab) -> None:
+    lab.book()
+    await lab.settle()
+    spoiled = Fault(method="GET", path=r"/v2/users/[^/]+/meetings", rewrite=_spoil, times=1)
+    lab.world.zoom.faults.append(spoiled)
+
+    during = await lab.sync()
+    after = await lab.settle()
+
+    assert during.quarantined == 1
+    assert after.quarantined == 0
+
+
+def _spoil(answer: bytes) -> bytes:
+    body = json.loads(answer)
+    body["meetings"][0]["duration"] = "nonsense"
+    return json.dumps(body).encode()

@@ -127,3 +127,23 @@ async def test_what_a_calendar_made_is_never_deleted_by_us(patient_lab: Lab) -> 
     assert hold is not None
     assert "only records we created" in hold.reason
     assert not summary.failures
+
+
+async def test_a_second_record_with_our_mark_is_put_before_a_person(lab: Lab) -> None:
+    lab.book()
+    await lab.settle()
+    attio = lab.world.attio
+    ours = lab.one(attio)
+
+    attio.people.book(
+        ours["title"],
+        TOMORROW,
+        TOMORROW + timedelta(minutes=30),
+        organizer=HOST,
+        attendees=[JANE],
+        description=ours["description"],
+    )
+    summary = await lab.settle()
+
+    assert summary.parked == 1
+    assert len(lab.records(lab.world.zoom)) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,17 @@ async def test_a_plan_writes_nothing_at_any_provider(world: World, tmp_path: Pat
 
         assert made.written == 1
         assert state(b) == before
+        assert written(b) == []
+
+
+async def test_a_plan_makes_no_prospect_either(world: World, tmp_path: Path) -> None:
+    async with bench(world, tmp_path, {"prospects": "create_prospects = true"}) as b:
+        start = b.world.clock.now() + timedelta(days=1)
+        b.world.zoom.people.book(b.host, "First talk", start, invitees=["new.person@elsewhere.example"])
+
+        made = await preview(b.engine, "acme")
+
+        assert changes(made)[("First talk", "prospects")].action is Action.CREATE
         assert written(b) == []
 
 

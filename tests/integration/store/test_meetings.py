@@ -247,8 +247,8 @@ def test_a_meeting_is_unsettled_while_it_is_in_line_or_a_write_is_wanted(store: 
     keep(store, in_line, writing, settled, there, intent(there))
 
     with store.transaction() as uow:
-        before = uow.meetings.count_unsettled(WORKSPACE)
+        before = uow.meetings.count_unsettled(WORKSPACE, NOW)
         uow.meetings.mark_all_dirty(WORKSPACE)
-        after = uow.meetings.count_unsettled(WORKSPACE)
+        after = uow.meetings.count_unsettled(WORKSPACE, NOW)
 
     assert (before, after) == (2, 3)

@@ -116,6 +116,24 @@ def test_a_database_is_current_only_after_the_upgrade(engine: Engine) -> None:
     assert schema.current(engine) == schema.head()
 
 
+def test_the_release_before_goes_on_when_a_later_one_has_migrated(engine: Engine) -> None:
+    schema.upgrade(engine)
+
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+
+    assert schema.is_usable(engine)
+    assert not schema.is_current(engine)
+
+
+def test_a_database_that_was_not_migrated_yet_is_of_no_use(engine: Engine) -> None:
+    empty = schema.is_usable(engine)
+    schema.upgrade(engine, "0001")
+
+    assert not empty
+    assert not schema.is_usable(engine)
+
+
 def test_upgrading_twice_changes_nothing(engine: Engine) -> None:
     schema.upgrade(engine)
     schema.upgrade(engine)

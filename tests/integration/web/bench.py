@@ -112,6 +112,21 @@ def served(engine: Engine, notify: Callable[[str], None] | None = None, **option
         listener.close()
 
 
+@contextmanager
+def table_away(lab: Lab, name: str) -> Iterator[None]:
+    """Let a table be missing for a while."""
+
+    def rename(old: str, new: str) -> None:
+        with lab.engine.store.transaction() as uow:
+            uow.connection.exec_driver_sql(f"ALTER TABLE {old} RENAME TO {new}")
+
+    rename(name, f"{name}_away")
+    try:
+        yield
+    finally:
+        rename(f"{name}_away", name)
+
+
 async def deliver(lab: Lab, door: Door, deliveries: Iterable[Delivery] | None = None) -> set[str]:
     """Bring deliveries to the door and work on whatever is pending then, the whole way."""
     statuses = door.post_all(taken(lab) if deliveries is None else deliveries)

@@ -87,11 +87,18 @@ def test_people_are_told_with_their_answers() -> None:
     assert say(people) == "a@b.example (accepted), c@d.example"
 
 
-def test_of_many_people_only_who_comes_and_goes_is_told() -> None:
+@pytest.mark.parametrize(
+    ("after", "told"),
+    [
+        (["a@b.example", "b@b.example"], ("c@b.example", "not any more")),
+        (["a@b.example", "b@b.example", "d@b.example"], ("c@b.example", "d@b.example")),
+        (["a@b.example", "b@b.example", "c@b.example", "d@b.example"], ("3 people", "and d@b.example")),
+    ],
+)
+def test_of_many_people_only_who_comes_and_goes_is_told(after: list[str], told: tuple[str, str]) -> None:
     before = participants(["a@b.example", "b@b.example", "c@b.example"])
-    after = participants(["a@b.example", "b@b.example", "d@b.example"])
 
-    assert difference(before, after) == ("without c@b.example", "with d@b.example")
+    assert difference(before, participants(after)) == told
 
 
 def test_a_shortened_id_is_a_beginning_of_it() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sync_engine.core.capabilities import Capabilities, Creatable, FieldCapability, Ownership, Updatable
 from sync_engine.core.meeting import Field, Participant, Response, Value, participants
 from sync_engine.core.normalise import (
+    Normaliser,
     cut,
     emails_only,
     known_end,
@@ -48,7 +49,7 @@ VALUES: dict[Field, st.SearchStrategy[Value]] = {
     Field.KIND: st.sampled_from(["virtual", "phone", "in-person"]),
 }
 
-_NORMALISERS = {
+_NORMALISERS: dict[Field, list[Normaliser]] = {
     Field.TITLE: [cut(200), cut(20), or_else("Meeting", cut(30))],
     Field.DESCRIPTION: [cut(2000), cut(9)],
     Field.SCHEDULE: [whole_minutes, without_zone, known_end, start_only(timedelta(minutes=30))],
@@ -63,7 +64,7 @@ def field_capabilities(draw: st.DrawFn, name: Field) -> FieldCapability:
     capability = FieldCapability(
         readable=readable,
         creatable=True,
-        updatable=draw(st.sampled_from(list(Updatable)) | st.just(Updatable.ALWAYS)),
+        updatable=draw(st.sampled_from([*Updatable, Updatable.ALWAYS, Updatable.NEVER])),
     )
     choices = _NORMALISERS.get(name)
     return replace(capability, normalise=draw(st.sampled_from(choices))) if choices else capability
@@ -80,7 +81,7 @@ def capabilities(draw: st.DrawFn) -> Capabilities:
             st.sampled_from([Creatable.ANY, Creatable.ANY, Creatable.FUTURE, Creatable.PAST, Creatable.NEVER])
         ),
         delete=draw(st.sampled_from(list(Ownership))),
-        replace=draw(st.sampled_from([Ownership.OWN, Ownership.NO])),
+        replace=draw(st.sampled_from([Ownership.OWN, Ownership.OWN, Ownership.NO])),
         restore=draw(st.booleans()),
         twins=draw(st.booleans()),
     )
@@ -99,7 +100,9 @@ def worlds(draw: st.DrawFn) -> tuple[list[Connection], Policy]:
                 copy[name] = draw(VALUES[name])
             other.record = other.normalise(copy)
     rules = {
-        name: Rules(replace=draw(st.booleans()), twin_grace=timedelta(minutes=draw(st.sampled_from([0, 15]))))
+        name: Rules(
+            replace=draw(st.integers(0, 3)) > 0, twin_grace=timedelta(minutes=draw(st.sampled_from([0, 15])))
+        )
         for name in names
     }
     policy = Policy(
