@@ -107,4 +107,5 @@ app.add_typer(quarantine.app, name="quarantine", rich_help_panel=DECIDE)
 
 def main() -> None:
     """Run the command line."""
+    collect_rarely()
     app(prog_name="sync-engine")

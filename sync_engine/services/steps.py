@@ -34,7 +34,7 @@ log = structlog.get_logger()
 PUSH_SECONDS = 5.0
 """A push begins no write after this long: the connection goes to the end of the queue, others get a turn."""
 NOTHING_TO_PUSH = timedelta(seconds=5)
-"""Writes can be due and still have to wait (for their side's list, for a twin): asking on and on is no use."""
+"""Writes can be due and still have to wait (for a side's list, for a twin): asking on and on is no use."""
 AFTER_A_FAILURE = timedelta(seconds=60)
 
 

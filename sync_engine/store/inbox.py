@@ -98,7 +98,7 @@ class Inbox(Repository):
             .where(_is_pending(), inbox.c.not_before <= now, inbox.c.received_at <= received_before)
             .group_by(inbox.c.connection_id)
         )
-        return {connection_id: row_id for connection_id, row_id in self._connection.execute(query)}
+        return dict(self._connection.execute(query).tuples().all())
 
     def next_due(self, connection_id: str) -> datetime | None:
         """Tell when the first pending delivery of a connection is to be worked on."""

@@ -458,7 +458,7 @@ class Outbox(Repository):
             .where(outbox.c.not_before > now)
             .group_by(outbox.c.connection_id)
         )
-        return {connection_id: rows for connection_id, rows in self._connection.execute(query)}
+        return dict(self._connection.execute(query).tuples().all())
 
     def prune(self, before: datetime) -> int:
         """Forget finished rows that are older; gives how many."""

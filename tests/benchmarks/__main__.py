@@ -12,6 +12,7 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
+from sync_engine.bootstrap import collect_rarely
 from tests.benchmarks import pull_with_dlt
 from tests.benchmarks.measure import machine
 from tests.benchmarks.scenarios import Figure, load_world, push, whole_sync
@@ -37,6 +38,8 @@ def main() -> None:
     parser.add_argument("--only", choices=["worlds", "push", "dlt"], help="one part alone")
     parser.add_argument("--write", action="store_true", help="put the figures into the README")
     chosen = parser.parse_args()
+    # As the command line does: its process is the engine's own.
+    collect_rarely()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     tables = asyncio.run(_measure(chosen.quick, chosen.only))
     console = Console(width=140)
