@@ -18,7 +18,8 @@ keep() {
   if [ -e "$folder/$1" ]; then
     echo "kept      $folder/$1"
   else
-    printf '%s\n' "$2" > "$folder/$1"
+    # No line break at the end: what makes a cluster's Secret of these files would keep it.
+    printf '%s' "$2" > "$folder/$1"
     echo "written   $folder/$1"
   fi
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -35,15 +34,6 @@ log = structlog.get_logger()
 
 OnRequest: TypeAlias = Callable[[str, str, int | None, float], None]
 """Hears of a request to a provider: provider, method, status (None: no answer came), milliseconds."""
-
-
-def collect_rarely() -> None:
-    """Let the garbage collector look for cycles less often; for a process that is the engine's own.
-
-    A page of records is many thousand objects that live for a moment and form no cycles: with Python's own
-    thresholds a quarter of a first load's time goes into looking through them (tests/benchmarks/README.md).
-    """
-    gc.set_threshold(20_000, 20, 100)
 
 
 def system_time() -> datetime:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -43,6 +44,7 @@ def up(
         from sync_engine.embedded.folder import alone_in
 
         settings = read_settings(ctx, config)
+        _check_port(host, port)
         _prepare_store(settings)
         folder = _folder(settings)
         stack.enter_context(alone_in(folder))
@@ -55,6 +57,17 @@ def up(
         _tell(settings, broker_url, folder, host, port)
         family.watch()
         typer.echo("Ending ...", err=True)
+
+
+def _check_port(host: str, port: int) -> None:
+    """See that the port is free, before the receiver falls over it again and again."""
+    from sync_engine.errors import ConfigurationError
+
+    try:
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError as error:
+        reason = error.strerror or "it cannot be used"
+        raise ConfigurationError(f"port {port} on {host}: {reason}; choose another with --port") from error
 
 
 def _prepare_store(settings: Settings) -> None:

@@ -8,11 +8,15 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import structlog
+
 from sync_engine.errors import LeaseLostError, UnavailableError
 from sync_engine.services.engine import Engine
 from sync_engine.store.leases import Lease
 from sync_engine.store.processes import new_owner
 from sync_engine.store.unit_of_work import Store, UnitOfWork
+
+log = structlog.get_logger()
 
 RENEW_SECONDS = 15.0
 WAIT_SECONDS = 0.2
@@ -107,3 +111,6 @@ async def _renew(store: Store, held: HeldLease) -> None:
                 uow.leases.renew(held.lease)
         except LeaseLostError:
             held.lost = True
+        except Exception as error:
+            # The database is away for a moment: whoever writes next will see whether the lease still holds.
+            log.warning("lease_not_renewed", lease=held.lease.name, error=type(error).__name__)

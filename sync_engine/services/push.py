@@ -40,6 +40,7 @@ from sync_engine.services.engine import Channel, Engine, Tenant
 from sync_engine.services.lease import HeldLease, hold
 from sync_engine.services.run import Run
 from sync_engine.services.unknown import resolve
+from sync_engine.store.engine import DATABASE_TROUBLE
 from sync_engine.store.outbox import OutboxRow, OutboxState
 from sync_engine.store.refs import RefRow
 from sync_engine.store.unit_of_work import UnitOfWork
@@ -131,6 +132,9 @@ class Pusher:
             await self._deliver(row)
         except LeaseLostError:
             raise
+        except DATABASE_TROUBLE:
+            # Whether it was sent is told by the row as it stands; the next run looks it up.
+            raise
         except SyncError as error:
             self._failed(row, error)
         except Exception as error:
@@ -153,9 +157,16 @@ class Pusher:
         """Decide the request and freeze it, before its first byte leaves."""
         if row.operation is Operation.DELETE and not row.cleanup:
             await self._refuse_stale_deletion(row)
-        sealed = await self.channel.adapter.prepare(row.write())
-        if row.operation is Operation.CREATE and await self._adopted(row, sealed):
-            return None
+        try:
+            sealed = await self.channel.adapter.prepare(row.write())
+            if row.operation is Operation.CREATE and await self._adopted(row, sealed):
+                return None
+        except OutcomeUnknownError as error:
+            # It was a question that remained unanswered; of the write itself nothing has left yet.
+            raise UnavailableError(
+                str(error),
+                provider=error.provider, operation=error.operation, status_code=error.status_code,
+            ) from error  # fmt: skip
         with self.engine.store.transaction() as uow:
             self.lease.check(uow)
             uow.outbox.seal(row.id, sealed, self.engine.now())

@@ -14,6 +14,13 @@ from sync_engine.store.types import dump_json, load_json
 READ_ONLY = "sync_engine_read_only"
 """Name of the execution option that makes a transaction a reading one."""
 
+DATABASE_TROUBLE: tuple[type[Exception], ...] = (
+    sa.exc.OperationalError,
+    sa.exc.InterfaceError,
+    sa.exc.TimeoutError,
+)
+"""What a database raises that is away, full or locked: it says nothing about the work at hand."""
+
 _BUSY_TIMEOUT_MILLISECONDS = 30_000
 
 STATEMENT_TIMEOUT_SECONDS = 30

@@ -65,13 +65,14 @@ class Inbox(Repository):
         by_key = {(row.connection_id, row.delivery_id): row for row in reversed(rows)}
         ordered = [by_key[key] for key in sorted(by_key)]
         insert = postgresql.insert if self._dialect == "postgresql" else sqlite.insert
-        statement = insert(inbox).on_conflict_do_nothing(index_elements=["connection_id", "delivery_id"])
-        if ordered:
-            self._connection.execute(statement, [_to_row(row) for row in ordered])
-        new: set[str] = set()
-        for part in chunks(row.id for row in ordered):
-            new.update(self._connection.execute(sa.select(inbox.c.id).where(inbox.c.id.in_(part))).scalars())
-        return frozenset(new)
+        statement = (
+            insert(inbox)
+            .on_conflict_do_nothing(index_elements=["connection_id", "delivery_id"])
+            .returning(inbox.c.id)
+        )
+        if not ordered:
+            return frozenset()
+        return frozenset(self._connection.execute(statement, [_to_row(row) for row in ordered]).scalars())
 
     def get(self, row_id: str) -> InboxRow | None:
         """Load one delivery."""
@@ -98,7 +99,7 @@ class Inbox(Repository):
             .where(_is_pending(), inbox.c.not_before <= now, inbox.c.received_at <= received_before)
             .group_by(inbox.c.connection_id)
         )
-        return dict(self._connection.execute(query).tuples().all())
+        return {row.connection_id: row[1] for row in self._connection.execute(query)}
 
     def next_due(self, connection_id: str) -> datetime | None:
         """Tell when the first pending delivery of a connection is to be worked on."""

@@ -458,7 +458,7 @@ class Outbox(Repository):
             .where(outbox.c.not_before > now)
             .group_by(outbox.c.connection_id)
         )
-        return dict(self._connection.execute(query).tuples().all())
+        return {row.connection_id: row[1] for row in self._connection.execute(query)}
 
     def prune(self, before: datetime) -> int:
         """Forget finished rows that are older; gives how many."""

@@ -12,7 +12,7 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
-from sync_engine.bootstrap import collect_rarely
+from sync_engine.cli.app import collect_rarely
 from tests.benchmarks import pull_with_dlt
 from tests.benchmarks.measure import machine
 from tests.benchmarks.scenarios import Figure, load_world, push, whole_sync

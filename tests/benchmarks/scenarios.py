@@ -59,6 +59,8 @@ async def load_world(kind: str, number: int) -> list[Figure]:
             first.floor += _reads_at_first(kind, number, world.ask("records"))
             if opened.meetings() != number:
                 raise RuntimeError(f"{kind}: {opened.meetings()} meetings were made of {number}")
+            # What was asked of a person before every side had been read is often answered with a second look.
+            await opened.load()
             quiet = [await _step(opened, kind, "no-op", number, records) for _ in range(NO_OPS)]
             world.ask("change", number // 100)
             changed = await _step(opened, kind, "1 % changed", number, records)

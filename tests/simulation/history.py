@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from sync_engine.sandbox.faults import Moment
+from sync_engine.sandbox.faults import Fault, Moment
 from sync_engine.services.pull import pull_connection
 from sync_engine.services.push import push_connection
 from sync_engine.services.reconcile import reconcile_page
@@ -19,7 +19,7 @@ from tests.simulation.mood import Mood
 from tests.simulation.oracle import Oracle
 from tests.simulation.people import People
 from tests.simulation.stage import PROVIDERS, CrashPlan, Stage
-from tests.simulation.weather import Weather
+from tests.simulation.weather import Weather, broken_record
 
 MOST_SYNCS_TO_QUIET = 24
 # Zoom's guests show only in a read by id, which the slow rotation makes within this time.
@@ -209,6 +209,7 @@ class Player:
 
     async def _come_to_rest(self) -> None:
         violations = self.outcome.violations
+        await self._with_one_in_trouble()
         await self._quiet("soon")
         self.stage.advance(ROTATION)
         quiet = await self._quiet("after the rotation")
@@ -220,7 +221,26 @@ class Player:
             violations += [f"later: {v}" for v in self.oracle.check()] if quiet else []
         self.oracle.count()
 
-    async def _quiet(self, when: str) -> bool:
+    async def _with_one_in_trouble(self) -> None:
+        """Leave one side, or one record, broken for a while: everything else has to settle all the same."""
+        rng = random.Random(f"{self.stage.seed}:trouble")
+        how, connection = rng.choice(["none", "none", "side", "record"]), rng.choice(list(PROVIDERS))
+        if how == "none":
+            return
+        token = rng.choice(sorted(self.ledger.matters)) if how == "record" and self.ledger.matters else 0
+        fault = broken_record(connection, token) if token else Fault(status=503, times=None)
+        self.stage.sandbox[connection].faults.append(fault)
+        self.tell(f"{connection} stays in trouble" + (f" with m{token:03}" if token else ""))
+        quiet = await self._quiet("with one in trouble", in_trouble=connection)
+        if quiet:
+            self.stage.advance(ROTATION)
+            quiet = await self._quiet("with one in trouble, later", in_trouble=connection)
+        if quiet:
+            self.outcome.violations += self.oracle.check_the_others(connection, token)
+        self.stage.sandbox[connection].faults.remove(fault)
+        self.stage.stats["settled beside one in trouble"] += quiet
+
+    async def _quiet(self, when: str, *, in_trouble: str = "") -> bool:
         """Sync until one sync writes nothing and nothing waits that a little time would bring."""
         stage, calm = self.stage, 0
         last: list[Summary] = []
@@ -233,10 +253,13 @@ class Player:
                 sandbox.reset_counters()
             await stage.run(sync)
             wrote = sum(
-                n for s in stage.world.sandboxes for (m, r), n in s.requests.items()
-                if m not in {"GET", "HEAD"} and "oauth" not in r
-            )  # fmt: skip
-            calm = calm + 1 if last and not wrote and not last[-1].failures else 0
+                number
+                for name, sandbox in stage.sandbox.items()
+                for (method, route), number in sandbox.requests.items()
+                if name != in_trouble and method not in {"GET", "HEAD"} and "oauth" not in route
+            )
+            failed = [n for n in last[-1].failures if n.split()[0] != in_trouble] if last else ["no sync"]
+            calm = 0 if wrote or failed else calm + 1
             # Twice lightfield's proof of absence, with the time of twins and back-offs in between.
             if calm >= 3:
                 return True

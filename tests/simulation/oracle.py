@@ -38,6 +38,16 @@ class Oracle:
             found += [f"{check.__name__}: {text}" for text in check(case)]
         return found
 
+    def check_the_others(self, connection: str, token: int) -> list[str]:
+        """Check that all other sides agree, or (``token``) all other meetings."""
+        says, groups = listen(self.stage.engine), self._by_token()
+        if token:
+            groups.pop(token, None)
+        else:
+            groups = {t: [s for s in g if s.connection != connection] for t, g in groups.items()}
+        case = Case(self.stage, self.ledger, says, groups, self.stage.now())
+        return [f"beside_one_in_trouble: {text}" for text in agreement.all_sides_agree(case)]
+
     def _by_token(self) -> dict[int, list[Seen]]:
         groups: defaultdict[int, list[Seen]] = defaultdict(list)
         for seen in self._everything():

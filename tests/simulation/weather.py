@@ -130,6 +130,20 @@ def _listing(connection: str, change: Callable[[list[Any]], list[Any]], times: i
     return Fault(method="GET", path=LISTS[connection], rewrite=rewrite, times=times)
 
 
+def broken_record(connection: str, token: int) -> Fault:
+    """Break the rows of one meeting in a side's listing for good."""
+
+    def spoil(rows: list[Any]) -> list[Any]:
+        for row in rows:
+            if isinstance(row, dict) and f"m{token:03}x" in json.dumps(row):
+                row.update(start=7, duration="nonsense", fields=None, meetingDate="nonsense")
+        return rows
+
+    fault = _listing(connection, spoil, 1)
+    fault.times = None
+    return fault
+
+
 def _truncated(rng: random.Random, connection: str, now: datetime) -> Fault:
     return _listing(connection, lambda rows: rows[: len(rows) // 2], rng.choice([1, 2, 4]))
 

@@ -78,3 +78,12 @@ def test_up_killed_the_hard_way_leaves_no_orphan_and_starts_again(embedded: Rig)
     assert "another sync-engine up" in (embedded.folder / "up-2.log").read_text()
     again.send_signal(signal.SIGTERM)
     assert again.wait(10) == 0
+
+
+def test_up_says_that_its_port_is_taken(embedded: Rig) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        process = embedded.command("up", "--port", str(taken.getsockname()[1]))
+        code = process.wait(30)
+
+    assert code == 2
+    assert "--port" in (embedded.folder / "up-0.log").read_text()
