@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 from functools import partial
 from typing import TypeAlias
 
@@ -14,7 +15,6 @@ import structlog
 from sync_engine.adapters.base import ConnectionSettings, Surroundings
 from sync_engine.adapters.pacing import LocalPacer
 from sync_engine.adapters.registry import ProviderEntry, known_providers
-from sync_engine.adapters.shared_pacing import SharedPacing
 from sync_engine.core.guards import Threshold
 from sync_engine.core.ids import Ids
 from sync_engine.core.meeting import Field
@@ -29,6 +29,9 @@ from sync_engine.store.clock import clock_of
 from sync_engine.store.connections import connection_id
 from sync_engine.store.keyring import Keyring
 from sync_engine.store.unit_of_work import Store
+
+if TYPE_CHECKING:
+    from sync_engine.adapters.shared_pacing import SharedPacing
 
 log = structlog.get_logger()
 
@@ -104,7 +107,7 @@ def build_engine(
     """
     opened = store or open_store(settings, now or system_time)
     now = now or clock_of(opened.engine, system_time)
-    shared = SharedPacing(settings.redis_url, sleep=sleep) if settings.redis_url else None
+    shared = _shared_pacing(settings, sleep)
     known = known_providers() if providers is None else providers
     remembered = _memories(opened)
     tenants = {
@@ -114,6 +117,15 @@ def build_engine(
     ids = Ids()
     closing = (shared.aclose,) if shared else ()
     return Engine(opened, now, lambda: ids(now()), tenants, sleep, closing)
+
+
+def _shared_pacing(settings: Settings, sleep: Callable[[float], Awaitable[None]]) -> SharedPacing | None:
+    if not settings.redis_url:
+        return None
+    # Most commands run without a Redis, and should not wait for its client.
+    from sync_engine.adapters.shared_pacing import SharedPacing
+
+    return SharedPacing(settings.redis_url, sleep=sleep)
 
 
 def _memories(store: Store) -> dict[str, Mapping[str, Json]]:

@@ -7,6 +7,7 @@ budget all the same. Budgets are apart per connection: one workspace's storm tak
 from __future__ import annotations
 
 import asyncio
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -27,15 +28,35 @@ TRY_AGAIN_SECONDS = 5.0
 LEARNED_SECONDS = 3600
 """How long a rate that a provider's header told counts for the workers that have not seen the header."""
 
-# Take a permit: 0, or the microseconds after which to ask again. ARGV: interval, burst (microseconds).
+# Take a permit: 0, or the microseconds after which to ask again. KEYS: budget, line, when each in the line
+# is to come again. ARGV: interval, burst (microseconds), who asks.
+#
+# Whoever has to wait gets a place in a line: without one, the worker that happens to wake a moment earlier
+# than another would take every single permit. A worker that died is passed over once it does not come.
 _TAKE = """
 local t = redis.call('TIME')
 local now = t[1] * 1000000 + t[2]
-local due = tonumber(redis.call('HGET', KEYS[1], 'due') or 0)
-if due > now then return due - now end
 local interval, burst = tonumber(ARGV[1]), tonumber(ARGV[2])
-local told = redis.call('HMGET', KEYS[1], 'interval', 'burst', 'told_until')
+local told = redis.call('HMGET', KEYS[1], 'interval', 'burst', 'told_until', 'due', 'place')
 if told[3] and tonumber(told[3]) > now then interval, burst = tonumber(told[1]), tonumber(told[2]) end
+local due = tonumber(told[4] or 0)
+for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', string.format('(%.0f', now))) do
+  redis.call('ZREM', KEYS[2], gone)
+  redis.call('ZREM', KEYS[3], gone)
+end
+local before_me = redis.call('ZRANK', KEYS[2], ARGV[3]) or redis.call('ZCARD', KEYS[2])
+if due > now or before_me > 0 then
+  local wait = math.max(due - now, 1000)
+  if due > now then wait = wait + before_me * interval end
+  if not redis.call('ZSCORE', KEYS[2], ARGV[3]) then
+    redis.call('ZADD', KEYS[2], redis.call('HINCRBY', KEYS[1], 'place', 1), ARGV[3])
+  end
+  redis.call('ZADD', KEYS[3], string.format('%.0f', now + wait + 500000), ARGV[3])
+  for each = 1, 3 do redis.call('PEXPIRE', KEYS[each], math.ceil(wait / 1000) + 120000) end
+  return math.ceil(wait)
+end
+redis.call('ZREM', KEYS[2], ARGV[3])
+redis.call('ZREM', KEYS[3], ARGV[3])
 due = math.max(due, now - burst) + interval
 redis.call('HSET', KEYS[1], 'due', string.format('%.0f', due))
 if redis.call('PTTL', KEYS[1]) < math.ceil(interval / 1000) + 60000 then
@@ -91,6 +112,7 @@ class SharedPacing:
     ) -> None:
         self._url = redis_py_url(url)
         self.monotonic, self.sleep = monotonic, sleep
+        self.name = secrets.token_hex(8)
         self._away_until = float("-inf")
         self._said_so = False
         # A connection belongs to the event loop it was opened in.
@@ -101,11 +123,12 @@ class SharedPacing:
         return SharedPacer(self, connection_id, overrides)
 
     async def call(self, script: str, key: str, arguments: tuple[int, ...]) -> int | None:
-        """Run a script on one key; None while Redis is away."""
+        """Run a script on one budget; None while Redis is away."""
         if self.monotonic() < self._away_until:
             return None
         try:
-            answer = await self._client().eval(script, 1, key, *map(str, arguments))
+            keys = (key, f"{key}:line", f"{key}:awaited")
+            answer = await self._client().eval(script, len(keys), *keys, *map(str, arguments), self.name)
         except (RedisError, OSError, TimeoutError) as error:
             self._away_until = self.monotonic() + TRY_AGAIN_SECONDS
             if not self._said_so:

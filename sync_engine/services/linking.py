@@ -75,6 +75,14 @@ def take_in(
     give_birth(uow, engine, tenant, channel, born, run)
 
 
+def look_again(engine: Engine, tenant: Tenant, channel: Channel, run: Run) -> None:
+    """Match again what waits for a person: the meeting it belongs to may have been read since."""
+    with engine.store.transaction() as uow:
+        open_reviews = uow.reviews.open_of_workspace(tenant.name)
+        asked = [r.observation for r in open_reviews if r.connection_id == channel.id]
+        take_in(uow, engine, tenant, channel, asked, run)
+
+
 def _in_window(observation: Observation, window: Window) -> bool:
     schedule = observation.values.get(Field.SCHEDULE)
     return isinstance(schedule, Schedule) and schedule.end > window.start and schedule.start < window.end

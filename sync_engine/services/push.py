@@ -63,6 +63,7 @@ class Pusher:
         self.failures = 0
         self.stopped = False
         self.done = 0
+        self._waiting: set[str] = set()
         self._slots = asyncio.Semaphore(channel.concurrency)
         self._lanes: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -93,7 +94,11 @@ class Pusher:
     def _due(self) -> list[OutboxRow]:
         with self.engine.store.reading() as uow:
             return uow.outbox.due(
-                self.channel.id, self.engine.now(), BATCH, without_scopes=sorted(self.limited - {""})
+                self.channel.id,
+                self.engine.now(),
+                BATCH,
+                without_scopes=sorted(self.limited - {""}),
+                passing_over=self._waiting,
             )
 
     def _reclaim(self) -> None:
@@ -108,7 +113,8 @@ class Pusher:
             row = uow.connections.get(self.channel.id)
             refs = uow.refs.load([r.ref_id for r in rows])
         swept = row.last_complete_sweep_at if row else None
-        return [r for r in rows if not _must_wait(r, swept, self._grace_end(r, refs))]
+        self._waiting |= {r.id for r in rows if _must_wait(r, swept, self._grace_end(r, refs))}
+        return [r for r in rows if r.id not in self._waiting]
 
     def _grace_end(self, row: OutboxRow, refs: dict[str, RefRow]) -> datetime | None:
         grace = self.channel.rules.twin_grace
@@ -146,12 +152,32 @@ class Pusher:
     async def _deliver(self, row: OutboxRow) -> None:
         if row.state is OutboxState.UNKNOWN and not await resolve(self, row):
             return
+        if not self._permitted(row):
+            self._withdraw(row)
+            return
         if self._capped(row):
             return
         sealed = await self._seal(row)
         if sealed is None:
             return
         await self.send(row, sealed)
+
+    def _permitted(self, row: OutboxRow) -> bool:
+        rules = self.channel.rules
+        permitted = {
+            Operation.CREATE: rules.may_create,
+            Operation.UPDATE: rules.may_update,
+            Operation.RESTORE: rules.may_update,
+            Operation.DELETE: rules.may_delete,
+        }
+        return permitted[row.operation]
+
+    def _withdraw(self, row: OutboxRow) -> None:
+        """Give a write up that an operator has forbidden since it was planned; it is planned anew."""
+        with self.engine.store.transaction() as uow:
+            self.lease.check(uow)
+            uow.outbox.supersede([row.id], self.engine.now())
+            uow.meetings.mark_dirty([row.meeting_id])
 
     async def _seal(self, row: OutboxRow) -> Sealed | None:
         """Decide the request and freeze it, before its first byte leaves."""

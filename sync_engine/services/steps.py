@@ -25,6 +25,7 @@ from sync_engine.services.run import Run
 from sync_engine.services.sync import prepare
 from sync_engine.services.tick import is_paused, lease_name, line_of, resting_mark
 from sync_engine.store.connections import ConnectionState
+from sync_engine.store.inbox import InboxState
 from sync_engine.store.refs import connection_name, workspace_name
 from sync_engine.store.runs import RunRow, RunState
 from sync_engine.store.unit_of_work import UnitOfWork
@@ -50,8 +51,7 @@ async def pull(engine: Engine, connection_id: str) -> list[Due]:
     if found is None:
         return []
     tenant, channel = found
-    with engine.store.transaction() as uow:
-        begun(uow, Task.PULL, connection_id)
+    begun(engine, Task.PULL, connection_id)
     run, started = Run(engine.new_id()), time.monotonic()
     await pull_connection(engine, tenant, channel, run)
     _finish(engine, tenant, run, "pull", started, connection_id)
@@ -66,8 +66,8 @@ async def push(engine: Engine, connection_id: str, is_over: Callable[[], bool] |
     if found is None:
         return []
     tenant, channel = found
-    with engine.store.transaction() as uow:
-        begun(uow, Task.PUSH, connection_id)
+    begun(engine, Task.PUSH, connection_id)
+    with engine.store.reading() as uow:
         if _is_worked_on(uow, connection_id):
             return []
     started = time.monotonic()
@@ -82,12 +82,13 @@ async def push(engine: Engine, connection_id: str, is_over: Callable[[], bool] |
 
 async def ingest(engine: Engine, inbox_id: str) -> list[Due]:
     """Read what a delivery hints at; what it touched is reconciled at once."""
-    with engine.store.transaction() as uow:
+    with engine.store.reading() as uow:
         row = uow.inbox.get(inbox_id)
-        if row is None:
-            return []
-        begun(uow, Task.INGEST, row.connection_id)
-        if _is_worked_on(uow, row.connection_id):
+    if row is None:
+        return []
+    begun(engine, Task.INGEST, row.connection_id)
+    with engine.store.reading() as uow:
+        if row.state is not InboxState.PENDING or _is_worked_on(uow, row.connection_id):
             return []
     touched = await ingest_delivery(engine, inbox_id)
     follow = _pages(touched, request_id=row.request_id or row.id)
@@ -111,8 +112,8 @@ def reconcile(engine: Engine, meeting_ids: Collection[str]) -> list[Due]:
 
 
 def _reconcile(engine: Engine, tenant: Tenant, ids: Sequence[str], run: Run) -> list[Due]:
+    begun(engine, Task.RECONCILE, tenant.name)
     with engine.store.transaction() as uow:
-        begun(uow, Task.RECONCILE, tenant.name)
         now = engine.now()
         locked = uow.meetings.load(ids, lock=True).values()
         rows = [row for row in locked if row.dirty or (row.due_at is not None and row.due_at <= now)]

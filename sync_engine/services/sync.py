@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from sync_engine.services.engine import Engine, Tenant
+from sync_engine.services.linking import look_again
 from sync_engine.services.pull import pull_connection
 from sync_engine.services.push import push_connection
 from sync_engine.services.reconcile import reconcile_page
@@ -131,6 +132,8 @@ def prepare(engine: Engine, tenant: Tenant) -> None:
 async def pull_all(engine: Engine, tenant: Tenant, run: Run) -> None:
     """Pull every connection of a workspace once; one that fails does not stop the others."""
     await asyncio.gather(*(pull_connection(engine, tenant, c, run) for c in tenant.channels.values()))
+    for channel in tenant.channels.values():
+        look_again(engine, tenant, channel, run)
 
 
 async def settle(engine: Engine, tenant: Tenant, run: Run) -> None:

@@ -250,10 +250,12 @@ class Outbox(Repository):
         limit: int,
         *,
         without_scopes: Collection[str] = (),
+        passing_over: Collection[str] = (),
     ) -> list[OutboxRow]:
         """Load the rows to act upon now, most urgent first.
 
-        ``without_scopes``: parts of the account that are limited at the moment.
+        ``without_scopes``: parts of the account that are limited at the moment. ``passing_over``: rows that
+        are due and have to wait for something else; they must not hide those behind them.
         """
         # Ids first, from the index alone; sorting whole rows would carry their JSON through the sort.
         query = (
@@ -261,11 +263,12 @@ class Outbox(Repository):
             .where(outbox.c.connection_id == connection_id, outbox.c.not_before <= now)
             .where(in_states(outbox.c.state, DUE_STATES))
             .order_by(outbox.c.priority, outbox.c.not_before, outbox.c.id)
-            .limit(limit)
+            .limit(limit + len(passing_over))
         )
         if without_scopes:
             query = query.where(outbox.c.scope.not_in(sorted(without_scopes)))
-        ids = list(self._connection.execute(query).scalars())
+        due = self._connection.execute(query).scalars()
+        ids = [row_id for row_id in due if row_id not in passing_over][:limit]
         rows = self.load(ids)
         return [rows[row_id] for row_id in ids]
 

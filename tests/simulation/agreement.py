@@ -143,7 +143,9 @@ def values_come_from_people(case: Case) -> Iterator[str]:
             if lost and seen.connection != "prospects" and matter.born_at != "prospects":
                 yield f"m{matter.token:03}: {len(lost)} guests are lost at {seen.connection}"
             invented = seen.connection != "prospects" and _title(seen) not in prefixes
-            if invented and not (matter.born_at == "prospects" and _is_derived(seen)):
+            # Born of a record that hides its title, or of one that has none, it has the title of nobody.
+            may_derive = matter.born_at == "prospects" or any(d.field == "private" for d in deeds)
+            if invented and not (may_derive and _is_derived(seen)):
                 yield f"m{matter.token:03}: nobody wrote the title at {seen.connection}: {seen.title[:40]!r}"
 
 

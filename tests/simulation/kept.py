@@ -53,7 +53,7 @@ def _journal(case: Case) -> dict[str, list[tuple[Any, Any, str]]]:
 
 def _overwritten(case: Case, deed: Deed, later: list[Deed]) -> bool:
     for other in later:
-        same = (other.connection, other.record) == (deed.connection, deed.record)
+        same = (other.connection, _whose(other)) == (deed.connection, _whose(deed))
         if same and (other.field == "cancel" or CLASSES.get(other.field) == CLASSES[deed.field]):
             # Guests and lines are single things: another guest does not overwrite this one.
             if deed.field in {"invite", "uninvite"}:
@@ -62,6 +62,11 @@ def _overwritten(case: Case, deed: Deed, later: list[Deed]) -> bool:
                 continue
             return True
     return _calendar_overwrote(case, deed)
+
+
+def _whose(deed: Deed) -> str:
+    """Name what was edited: of a Zoom series everything but the times belongs to all dates at once."""
+    return deed.record if deed.field in {"start", "end", "cancel"} else deed.record.partition("/")[0]
 
 
 def _calendar_overwrote(case: Case, deed: Deed) -> bool:

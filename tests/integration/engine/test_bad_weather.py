@@ -8,6 +8,8 @@ from datetime import timedelta
 import pytest
 
 from sync_engine.sandbox.faults import Fault, Moment
+from sync_engine.services.push import push_connection
+from sync_engine.services.reconcile import reconcile_page
 from sync_engine.services.sync import prepare, pull_all, settle, sync
 from tests.lab import JANE, MONDAY, Lab
 
@@ -224,3 +226,19 @@ async def test_a_new_account_behind_the_same_connection_is_refused(lab: Lab) -> 
 
     assert "another account" in summary.failures["attio"]
     assert len(lab.records(lab.world.attio)) == 1
+
+
+async def test_switching_writes_off_stops_what_was_planned_already(lab: Lab) -> None:
+    lab.book()
+    run = lab.new_run()
+    prepare(lab.engine, lab.tenant)
+    await pull_all(lab.engine, lab.tenant, run)
+    while reconcile_page(lab.engine, lab.tenant, run):
+        pass
+    await lab.restart(attio="writes = []")
+
+    for channel in lab.tenant.channels.values():
+        await push_connection(lab.engine, lab.tenant, channel, lab.new_run())
+
+    assert lab.records(lab.world.attio) == []
+    assert len(lab.records(lab.world.prospect_crm)) == 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from sync_engine.services.pull import pull_connection
+from sync_engine.services.sync import prepare
 from tests.lab import HOST, JANE, MONDAY, Lab
 
 TOMORROW = MONDAY + timedelta(days=1)
@@ -147,3 +149,34 @@ async def test_a_second_record_with_our_mark_is_put_before_a_person(lab: Lab) ->
 
     assert summary.parked == 1
     assert len(lab.records(lab.world.zoom)) == 1
+
+
+async def test_a_doubt_that_a_later_page_resolves_is_put_before_nobody(lab: Lab) -> None:
+    people = [JANE, "a@acme.example", "b@acme.example", "c@acme.example"]
+    half_an_hour = timedelta(minutes=30)
+    lab.world.attio.people.book(
+        "Weekly sync",
+        TOMORROW,
+        TOMORROW + half_an_hour,
+        organizer="x@acme.example",
+        attendees=["a@acme.example", "y@acme.example", "z@acme.example", "w@acme.example"],
+    )
+    lab.book("Weekly sync", invitees=people)
+    other = lab.world.zoom.add_host("x@acme.example", first_name="Xenia", last_name="Host")
+    run = lab.new_run()
+    prepare(lab.engine, lab.tenant)
+    await pull_connection(lab.engine, lab.tenant, lab.tenant.channels["zoom"], run)
+    await pull_connection(lab.engine, lab.tenant, lab.tenant.channels["attio"], run)
+    lab.world.zoom.people.book(
+        other,
+        "Weekly sync",
+        TOMORROW,
+        30,
+        invitees=["a@acme.example", "y@acme.example", "z@acme.example", "w@acme.example"],
+    )
+
+    summary = await lab.settle()
+
+    assert summary.parked == 0
+    assert len(lab.records(lab.world.attio)) == 2
+    assert len(lab.records(lab.world.zoom)) == 2

@@ -66,6 +66,21 @@ async def test_neither_worker_starves(workers: list[SharedPacing]) -> None:
     assert min(left) >= 0.2 * sum(left)
 
 
+async def test_a_worker_that_died_while_it_waited_holds_nobody_up_for_long(
+    workers: list[SharedPacing],
+) -> None:
+    dies, lives = (pacer_of(worker, write=20) for worker in workers)
+    await lives.acquire("write")
+    waiting = asyncio.ensure_future(dies.acquire("write"))
+    await asyncio.sleep(0.02)
+    waiting.cancel()
+
+    started = time.monotonic()
+    await departures(lives, 3)
+
+    assert time.monotonic() - started < 1.5
+
+
 async def test_the_budget_of_one_connection_is_not_spent_by_another(workers: list[SharedPacing]) -> None:
     busy, other = pacer_of(workers[0], "acme/zoom", write=1), pacer_of(workers[1], "other/zoom", write=1)
     await busy.acquire("write")

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import io
+import json
+
 import pytest
 from starlette.applications import Starlette
-from structlog.testing import capture_logs
 
+from sync_engine.observability import configure_logging
 from sync_engine.web.health import is_loopback
 from sync_engine.web.serving import HOST, PORT, configuration_of, warn_if_open
 
@@ -24,12 +27,15 @@ def test_by_default_only_this_machine_is_served() -> None:
 
 
 def test_serving_beyond_this_machine_is_warned_of() -> None:
-    with capture_logs() as logs:
-        warn_if_open("127.0.0.1", has_metrics_token=False)
-        warn_if_open("0.0.0.0", has_metrics_token=False)
+    log = io.StringIO()
+    configure_logging("json", "warning", log)
 
-    (warning,) = logs
-    assert (warning["event"], warning["log_level"]) == ("serving_beyond_this_machine", "warning")
+    warn_if_open("127.0.0.1", has_metrics_token=False)
+    warn_if_open("0.0.0.0", has_metrics_token=False)
+    configure_logging()
+
+    (warning,) = map(json.loads, log.getvalue().splitlines())
+    assert (warning["event"], warning["host"]) == ("serving_beyond_this_machine", "0.0.0.0")
 
 
 def test_uvicorn_leaves_our_log_alone_and_says_no_name() -> None:
