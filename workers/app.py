@@ -12,6 +12,7 @@ from celery import Celery
 
 from workers.process import broker_url, settings
 from workers.schedule import schedule_settings
+from workers.transport import use_steady_transport
 
 QUEUES = ("webhooks", "control", "reconcile", "push", "pull")
 """The queues, in the order a worker that serves several looks at them: what people wait for comes first."""
@@ -132,6 +133,8 @@ def _watching() -> dict[str, Any]:
         "timezone": "UTC",
     }
 
+
+use_steady_transport()
 
 # The settings are read when the application is first used: importing it must not need a configuration.
 app = Celery("sync_engine", include=["workers.tasks", "workers.signals"])

@@ -31,7 +31,6 @@ def plan_record(draft: Draft, connection: str) -> None:
     if not _wanted(draft, connection):
         _give_up(draft, ref)
         return
-    again = ref is not None and ref.external_id is not None
     ref = ref or Ref(draft.new_ref_id(), connection, RefState.CREATING, Origin.CREATED, since=draft.now)
     can = draft.capabilities[connection]
     values = projection(draft.meeting, can)
@@ -40,7 +39,8 @@ def plan_record(draft: Draft, connection: str) -> None:
     if waiting is not None:
         draft.look_again(waiting.until)
         return
-    operation = Operation.RESTORE if again and can.restore else Operation.CREATE
+    operation = Operation.RESTORE if _can_be_restored(draft, ref) else Operation.CREATE
+    again = ref.external_id is not None
     draft.writes.append(PlannedWrite(connection, operation, values, frozenset(values), recreate=again))
 
 
@@ -107,30 +107,38 @@ def _virtual_without_link(meeting: Meeting) -> bool:
 
 def _reason_to_wait(draft: Draft, ref: Ref, asked: str) -> RecordHold | None:
     """Say what a wanted record waits for; None once it can be made."""
-    can, rules, schedule = (
-        draft.capabilities[ref.connection],
-        draft.rules(ref.connection),
-        draft.meeting.schedule,
-    )
-    refused = refusal(draft.meeting, can)
+    refused = refusal(draft.meeting, draft.capabilities[ref.connection])
     if refused:
         return _hold(draft, ref, HoldKind.HELD, refused[1])
     origin = draft.meeting.origin
     if origin != ref.connection and draft.keeps_private(origin):
         return _hold(draft, ref, HoldKind.HELD, f"private at {origin}")
+    later = None if _can_be_restored(draft, ref) else _too_early_to_create(draft, ref)
+    if later is not None:
+        return later
+    told = ref.hold
+    if told and told.digest == asked and (told.until is None or draft.now < told.until):
+        return told
+    return None
+
+
+def _can_be_restored(draft: Draft, ref: Ref) -> bool:
+    return ref.external_id is not None and draft.capabilities[ref.connection].restore
+
+
+def _too_early_to_create(draft: Draft, ref: Ref) -> RecordHold | None:
+    """Say what a new record waits for; one that only comes back out of the trash waits for none of it."""
+    can, schedule = draft.capabilities[ref.connection], draft.meeting.schedule
     if can.create is Creatable.PAST and schedule is not None:
         due = schedule.end + can.create_margin
         if draft.now < due:
             return _hold(draft, ref, HoldKind.DEFERRED, "can only be created there after the meeting", due)
-    grace_end = ref.since + rules.twin_grace
+    grace_end = ref.since + draft.rules(ref.connection).twin_grace
     if can.twins and draft.now < grace_end:
         return _hold(draft, ref, HoldKind.GRACE, "waits for the side's own calendar copy", grace_end)
     link_due = _link_is_coming(draft, ref)
     if link_due is not None:
         return _hold(draft, ref, HoldKind.GRACE, "waits for the join link", link_due)
-    told = ref.hold
-    if told and told.digest == asked and (told.until is None or draft.now < told.until):
-        return told
     return None
 
 

@@ -20,7 +20,7 @@ from sync_engine.core.merge import Side, Standing, settle_field, stand
 from sync_engine.core.plan import Entry, EntryKind, Plan, Question
 from sync_engine.core.policy import Policy
 from sync_engine.core.ports import Observation
-from sync_engine.core.refs import Ref, RefState
+from sync_engine.core.refs import DELETED, Ref, RefState
 
 __all__ = ["Missing", "Shown", "reconcile"]
 
@@ -70,7 +70,7 @@ def reconcile(
 
 def _recognise_returned(draft: Draft) -> None:
     """Take a record that was gone and is shown again for restored by a person."""
-    back = [n for n in draft.shown if (r := draft.refs.get(n)) and r.state is RefState.GONE and r.external_id]
+    back = [n for n in draft.shown if (r := draft.refs.get(n)) and r.state in DELETED and r.external_id]
     for name in back:
         draft.refs[name] = replace(draft.refs[name], state=RefState.LINKED, hold=None)
     for name in back:

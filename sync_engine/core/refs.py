@@ -28,6 +28,8 @@ class RefState(StrEnum):
 
 LIVE = frozenset({RefState.LINKED, RefState.READ_ONLY})
 """The states of a ref whose record is there."""
+DELETED = frozenset({RefState.GONE, RefState.CREATING})
+"""The states of a ref whose record, if it names one, was deleted; a person may have brought it back since."""
 
 
 class Origin(StrEnum):

@@ -21,7 +21,7 @@ class Task(StrEnum):
 
 
 QUEUED_FOR = {
-    Task.PULL: timedelta(seconds=60),
+    Task.PULL: timedelta(seconds=20),
     Task.INGEST: timedelta(seconds=15),
     Task.RECONCILE: timedelta(seconds=10),
     Task.PUSH: timedelta(seconds=10),

@@ -37,6 +37,7 @@ READS = 64
 LONGEST_SECONDS = 60.0
 """A drain ends after this long, well before a worker's time limit; what is left comes next."""
 GIVE_UP_AFTER = 8
+MOST_NAMED = 10
 RESTING = timedelta(seconds=60)
 UNREACHABLE = timedelta(seconds=10)
 NO_REMARKS: Mapping[Key, str] = {}
@@ -117,6 +118,8 @@ class _Drain:
             deliveries=self._closed,
             reads=self._reads,
             meetings=len(self._touched),
+            # Enough to follow one delivery to its writes; a storm needs no list.
+            meeting_ids=sorted(self._touched)[:MOST_NAMED],
             duration_ms=round((time.monotonic() - started) * 1000),
         )
         return frozenset(self._touched)

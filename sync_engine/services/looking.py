@@ -11,7 +11,7 @@ import structlog
 
 from sync_engine.core.meeting import Field, Meeting
 from sync_engine.core.ports import KnowsPeople, Observation, Problem, ReadsGroups, Window
-from sync_engine.core.refs import LIVE, RefState
+from sync_engine.core.refs import DELETED, LIVE
 from sync_engine.errors import LeaseLostError, RecordGoneError, UnmappableRecordError
 from sync_engine.services.absence import count_gone
 from sync_engine.services.engine import Channel, Engine, Tenant
@@ -125,8 +125,8 @@ def _store(
     shown = {o.external_id: o for look in looks for o in look.observations}
     with engine.store.reading() as uow:
         known = uow.refs.known(channel.id, sorted(shown))
-    # A record that a person cut loose, or that is being made, is not ours to look at.
-    mine = [o for i, o in shown.items() if i not in known or known[i].state in LIVE | {RefState.GONE}]
+    # A record that a person cut loose, or of unknown outcome, is not ours to look at.
+    mine = [o for i, o in shown.items() if i not in known or known[i].state in LIVE | DELETED]
     page = Page(known, observations=mine, broken=[p for look in looks for p in look.problems])
     if page.observations or page.broken:
         store_page(engine, tenant, channel, lease, page, run)

@@ -12,7 +12,7 @@ import structlog
 from sync_engine.core.fields import digest
 from sync_engine.core.meeting import Field, Schedule
 from sync_engine.core.ports import Observation, Problem, Sighting, SweepPage, Window
-from sync_engine.core.refs import LIVE, RefState
+from sync_engine.core.refs import DELETED, LIVE
 from sync_engine.errors import ProviderError, RecordGoneError, UnmappableRecordError
 from sync_engine.services.absence import prove_absences
 from sync_engine.services.connections import recognise, rest
@@ -154,7 +154,7 @@ def _sort_out(engine: Engine, channel: Channel, sweep: Sweep, page: SweepPage) -
         elif sighting.gone:
             if ref.state in LIVE:
                 sweep.gone.append(sighting.external_id)
-        elif ref.state is RefState.GONE:
+        elif ref.state in DELETED:
             outcome.returned.append(sighting.external_id)
         elif ref.state in LIVE and _is_news(sighting, ref, aside, now):
             outcome.news.append(sighting)
@@ -303,7 +303,7 @@ def update_refs(uow: UnitOfWork, engine: Engine, channel: Channel, seen: Sequenc
 
 def _says_more(row: RefRow, new: Observation) -> bool:
     """Tell whether reconciling has to look: the record is back, or shows another value, or more of them."""
-    if row.ref.state is RefState.GONE or row.observed is None or row.absences:
+    if row.ref.state in DELETED or row.observed is None or row.absences:
         return True
     old = row.observed
     if (old.private, old.read_only, old.deletable, dict(old.fixed)) != (

@@ -14,7 +14,7 @@ from sync_engine.core.fields import digest
 from sync_engine.core.plan import EntryKind, Plan, PlannedWrite
 from sync_engine.core.ports import Operation
 from sync_engine.core.reconcile import Missing, Shown, reconcile
-from sync_engine.core.refs import RefState
+from sync_engine.core.refs import DELETED
 from sync_engine.services.engine import Engine, Tenant
 from sync_engine.services.journal import journalled
 from sync_engine.services.run import Run
@@ -118,7 +118,7 @@ def plan_case(engine: Engine, tenant: Tenant, case: Case) -> Plan:
 
 def _shown(row: RefRow, capabilities: Capabilities) -> Shown:
     """Give what a record shows now; what a record that is gone showed last is not shown any more."""
-    if row.ref.state is RefState.GONE:
+    if row.ref.state in DELETED:
         return row.observed if row.absences == 0 else None
     return Missing() if row.absences >= capabilities.absence_proofs else row.observed
 

@@ -23,7 +23,7 @@ from sync_engine.services.push import push_connection
 from sync_engine.services.reconcile import PAGE, reconcile_rows
 from sync_engine.services.run import Run
 from sync_engine.services.sync import prepare
-from sync_engine.services.tick import is_paused, lease_name, line_of, resting_mark
+from sync_engine.services.tick import is_paused, is_sweep_due, lease_name, line_of, resting_mark
 from sync_engine.store.connections import ConnectionState
 from sync_engine.store.inbox import InboxState
 from sync_engine.store.refs import connection_name, workspace_name
@@ -46,12 +46,15 @@ def begin(engine: Engine) -> None:
 
 
 async def pull(engine: Engine, connection_id: str) -> list[Due]:
-    """Sweep one connection once."""
+    """Sweep one connection once, if that is still due: where queues are long, it may be queued again."""
     found = _channel_of(engine, connection_id)
     if found is None:
         return []
     tenant, channel = found
     begun(engine, Task.PULL, connection_id)
+    with engine.store.reading() as uow:
+        if not is_sweep_due(uow.connections.get(connection_id), tenant, engine.now()):
+            return []
     run, started = Run(engine.new_id()), time.monotonic()
     await pull_connection(engine, tenant, channel, run)
     _finish(engine, tenant, run, "pull", started, connection_id)

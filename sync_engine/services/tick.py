@@ -65,6 +65,11 @@ def _end_pauses(uow: UnitOfWork, engine: Engine) -> None:
                 uow.connections.resume(row.id)
 
 
+def is_sweep_due(row: ConnectionRow | None, tenant: Tenant, now: datetime) -> bool:
+    """Tell whether a connection is to be swept now; the next tick would be late for what comes due before."""
+    return next_sweep_due(row, tenant, now) <= now + min(LOOK_AHEAD, tenant.poll / 4)
+
+
 def is_paused(row: ConnectionRow, now: datetime) -> bool:
     """Tell whether a connection rests until a moment that has not come yet."""
     return row.state is ConnectionState.PAUSED and (row.paused_until is None or row.paused_until > now)
@@ -111,9 +116,7 @@ class _Look:
     def sweeps(self) -> Iterator[Due]:
         """Find connections whose next sweep is due."""
         for connection_id, each in self._connections.items():
-            # The next tick would be late for what comes due before it.
-            ahead = min(LOOK_AHEAD, each.tenant.poll / 4)
-            is_due = next_sweep_due(each.row, each.tenant, self._now) <= self._now + ahead
+            is_due = is_sweep_due(each.row, each.tenant, self._now)
             revoked = each.row.state is ConnectionState.REVOKED
             if is_due and not revoked and self._is_free(Task.PULL, connection_id):
                 yield Due(Task.PULL, (connection_id,), key=connection_id)

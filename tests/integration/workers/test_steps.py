@@ -104,6 +104,15 @@ async def test_the_tick_sweeps_again_once_the_interval_has_passed(lab: Lab) -> N
     assert len(late) == 4
 
 
+async def test_a_sweep_that_was_queued_twice_is_made_once(lab: Lab) -> None:
+    await steps.pull(lab.engine, "acme/zoom")
+    lab.forget_requests()
+
+    await steps.pull(lab.engine, "acme/zoom")
+
+    assert lab.world.requests() == 0
+
+
 async def test_what_is_queued_is_not_queued_again(lab: Lab) -> None:
     first = tick(lab.engine)
 
@@ -201,6 +210,7 @@ async def test_a_task_delivered_again_while_the_first_still_runs_has_one_effect(
     settings = load_settings(lab.folder / "sync-engine.toml", {})
     now = lab.world.clock.now
     other = build_engine(settings, store=open_store(settings, now), now=now)
+    lab.pass_time(minutes=5)
     await steps.pull(lab.engine, "acme/zoom")
     with lab.engine.store.reading() as uow:
         (meeting,) = uow.meetings.search("acme")
@@ -222,6 +232,7 @@ async def test_a_task_delivered_again_while_the_first_still_runs_has_one_effect(
 async def test_what_came_in_while_a_connection_was_swept_follows_the_sweep(lab: Lab) -> None:
     await work(lab.engine, tick(lab.engine))
     lab.book("Late")
+    lab.pass_time(minutes=5)
     await steps.pull(lab.engine, "acme/zoom")
     with lab.engine.store.reading() as uow:
         ids = uow.meetings.in_line("acme", 10, lab.engine.now())
