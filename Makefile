@@ -20,7 +20,7 @@ export UV_BUILD_CONSTRAINT := $(PINS)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test lint fmt bench soak constraints clean
+.PHONY: help install demo test lint fmt bench soak processes constraints clean
 
 help: ## Show what there is
 	@echo "usage: make TARGET"
@@ -54,6 +54,9 @@ bench: $(BENCH) ## Measure (takes minutes)
 
 soak: $(DEV) ## Simulate N=20 worlds of people, faults and crashes
 	@SOAK_RUNS=$(N) $(PY) -m pytest -n $(JOBS) -m slow tests/simulation $(ARGS)
+
+processes: $(DEV) ## Run the tests with real worker processes, brokers and kill -9 (minutes)
+	@$(PY) -m pytest -m slow tests/integration/workers $(ARGS)
 
 constraints: $(DEV) ## Write the versions installed in .venv to constraints.txt
 	@$(PY) .ci/pins.py > $(PINS).new && mv $(PINS).new $(PINS) && touch $(RUNTIME) $(DEV)

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.engine import URL
 
 from sync_engine.store import schema
@@ -56,6 +57,14 @@ def _own_postgres_database() -> Iterator[str]:
         yield server.set(database=name).render_as_string(hide_password=False)
     finally:
         _in_database(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(autouse=True)
+def _log_as_it_comes() -> Iterator[None]:
+    """Undo what a command set the log to: a level would keep later tests from hearing an event."""
+    structlog.reset_defaults()
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

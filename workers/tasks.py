@@ -10,11 +10,12 @@ from redis.exceptions import RedisError
 from structlog.contextvars import bound_contextvars
 
 from sync_engine.services import steps
-from sync_engine.services.due import Due, Task, unqueued
+from sync_engine.services.due import Due, Task, all_lost, unqueued
 from sync_engine.services.maintain import maintain as keep_up
 from sync_engine.services.tick import tick as find_due
 from workers import process
 from workers.app import PULL_TIME_LIMIT_SECONDS, TIME_LIMIT_SECONDS, app
+from workers.memory import broker_has_forgotten
 from workers.retention import retention_of
 
 log = structlog.get_logger()
@@ -58,7 +59,9 @@ def push_connection(connection_id: str) -> None:
 
 @app.task(name="tick")
 def tick() -> None:
-    """Queue whatever is due."""
+    """Queue whatever is due; also what was queued, if the broker has lost everything since."""
+    if broker_has_forgotten():
+        all_lost(process.engine())
     queue(find_due(process.engine()))
 
 

@@ -30,6 +30,9 @@ QUEUED_FOR = {
 merely a long queue, it costs one task more in so many seconds."""
 
 
+_QUEUED = "queued:"
+
+
 @dataclass(frozen=True, slots=True)
 class Due:
     """One task that is due. ``key``: what it is about; of one task and key only one is queued at a time.
@@ -45,7 +48,7 @@ class Due:
     @property
     def mark(self) -> str:
         """Give the name of the mark that stands while it is queued; empty where there is none."""
-        return f"queued:{self.task.value}:{self.key}" if self.key else ""
+        return f"{_QUEUED}{self.task.value}:{self.key}" if self.key else ""
 
 
 def to_queue(engine: Engine, found: Iterable[Due]) -> list[Due]:
@@ -66,6 +69,12 @@ def begun(engine: Engine, task: Task, key: str) -> None:
     if stands:
         with engine.store.transaction() as uow:
             marks.take_away(uow, mark)
+
+
+def all_lost(engine: Engine) -> None:
+    """Take the marks of all queued tasks away: the broker has forgotten every one of them."""
+    with engine.store.transaction() as uow:
+        marks.take_all_away(uow, _QUEUED)
 
 
 def unqueued(engine: Engine, missed: Sequence[Due]) -> None:

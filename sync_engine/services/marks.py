@@ -30,6 +30,11 @@ def take_away(uow: UnitOfWork, name: str) -> None:
         uow.leases.release(Lease(there.name, there.owner, there.fence))
 
 
+def take_all_away(uow: UnitOfWork, beginning: str) -> int:
+    """Take away every mark whose name begins so; gives how many stood."""
+    return uow.leases.free_all(_PREFIX + beginning)
+
+
 def standing(uow: UnitOfWork, names: Collection[str]) -> frozenset[str]:
     """Tell which of these marks stand."""
     held = uow.leases.held([_PREFIX + name for name in names])

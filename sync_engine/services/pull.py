@@ -71,6 +71,7 @@ async def pull_connection(engine: Engine, tenant: Tenant, channel: Channel, run:
         on_wait=lambda: run.progress("wait", channel.name, 0),
     ) as lease:
         if lease is None:
+            run.busy.add(channel.name)
             log.info("pull_skipped", connection_id=channel.id, reason="another run works on it")
             if run.patience_seconds:
                 run.fail(channel.name, STILL_BUSY)

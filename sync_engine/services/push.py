@@ -353,6 +353,7 @@ async def push_connection(engine: Engine, tenant: Tenant, channel: Channel, run:
         on_wait=lambda: run.progress("wait", channel.name, 0),
     ) as lease:
         if lease is None:
+            run.busy.add(channel.name)
             return 0
         pusher = Pusher(engine, tenant, channel, lease, run)
         done = await pusher.drain()

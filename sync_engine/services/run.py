@@ -27,6 +27,7 @@ class Run:
 
     ``patience_seconds``: how long to wait for another run that works on a connection; 0 leaves the
     connection to it. ``is_over``: tells a push to begin no further write; what is left comes next.
+    ``busy``: connections that were left to another run.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Run:
     cycles: int = 0
     patience_seconds: float = 0.0
     is_over: Callable[[], bool] = _never
+    busy: set[str] = field(default_factory=set)
     failures: dict[str, str] = field(default_factory=dict)
     unreachable: set[str] = field(default_factory=set)
 

@@ -56,10 +56,15 @@ async def pull(engine: Engine, connection_id: str) -> list[Due]:
         if not is_sweep_due(uow.connections.get(connection_id), tenant, engine.now()):
             return []
     run, started = Run(engine.new_id()), time.monotonic()
-    await pull_connection(engine, tenant, channel, run)
+    finished = await pull_connection(engine, tenant, channel, run)
     _finish(engine, tenant, run, "pull", started, connection_id)
+    if channel.name in run.busy:
+        return []
     if run.failures:
         _let_rest(engine, Task.PULL, connection_id, min(tenant.poll, AFTER_A_FAILURE))
+    if finished:
+        # New records wait for their side's list; now it was read.
+        _wake(engine, Task.PUSH, connection_id)
     return _follow(engine, tenant, channel)
 
 
@@ -78,6 +83,8 @@ async def push(engine: Engine, connection_id: str, is_over: Callable[[], bool] |
     run.is_over = lambda: time.monotonic() - started > PUSH_SECONDS or bool(is_over and is_over())
     done = await push_connection(engine, tenant, channel, run)
     _finish(engine, tenant, run, "push", started, connection_id)
+    if channel.name in run.busy:
+        return []
     if not done and not run.is_over():
         _let_rest(engine, Task.PUSH, connection_id, NOTHING_TO_PUSH)
     return _follow(engine, tenant, channel)
@@ -171,6 +178,15 @@ def _pages(meeting_ids: Collection[str], *, request_id: str) -> list[Due]:
 def _let_rest(engine: Engine, task: Task, connection_id: str, lasts: timedelta) -> None:
     with engine.store.transaction() as uow:
         marks.put(uow, resting_mark(task, connection_id), lasts)
+
+
+def _wake(engine: Engine, task: Task, connection_id: str) -> None:
+    mark = resting_mark(task, connection_id)
+    with engine.store.reading() as uow:
+        rests = bool(marks.standing(uow, [mark]))
+    if rests:
+        with engine.store.transaction() as uow:
+            marks.take_away(uow, mark)
 
 
 def _channel_of(engine: Engine, connection_id: str) -> tuple[Tenant, Channel] | None:

@@ -121,6 +121,16 @@ class Leases(Repository):
         )
         return frozenset(name for name, owner in self._connection.execute(query) if not is_dead(owner))
 
+    def free_all(self, prefix: str) -> int:
+        """Free every lease whose name begins so, whoever holds it; gives how many were held."""
+        statement = (
+            sa.update(leases)
+            .where(leases.c.name.startswith(prefix, autoescape=True), leases.c.owner != _NOBODY)
+            .values(owner=_NOBODY, expires_at=_LONG_AGO)
+            .returning(leases.c.fence)
+        )
+        return len(self._connection.execute(statement).all())
+
     def get(self, name: str) -> LeaseRow | None:
         """Load one lease as it stands."""
         row = self._connection.execute(sa.select(leases).where(leases.c.name == name)).mappings().first()

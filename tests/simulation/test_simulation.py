@@ -11,7 +11,7 @@ from tests.simulation.history import Outcome, play
 FIRST_SEED = 1000
 CHUNKS, PER_CHUNK = 12, 5
 # What a chunk of histories reaches between them, or the generator has become too tame.
-EACH_CHUNK_REACHES = {"edits": 20, "creates": 20, "updates": 5, "holds": 5}
+EACH_CHUNK_REACHES = {"edits": 10, "creates": 10, "updates": 3, "holds": 3}
 
 
 def told(outcome: Outcome) -> str:

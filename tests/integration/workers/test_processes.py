@@ -12,6 +12,9 @@ import pytest
 from sync_engine.sandbox.faults import Fault, Moment
 from tests.integration.workers.rig import OwnRedis, Rig, children_of, eventually, is_alive, kill
 
+# Real processes, real signals and minutes of waiting for brokers: `make processes`.
+pytestmark = pytest.mark.slow
+
 
 def slow_create() -> Fault:
     """Let a create take effect and keep its answer back for longer than its sender will live."""

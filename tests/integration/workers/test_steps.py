@@ -14,7 +14,7 @@ import pytest
 from sync_engine.bootstrap import build_engine, open_store
 from sync_engine.sandbox.faults import Fault, Moment
 from sync_engine.services import steps
-from sync_engine.services.due import Due, Task, to_queue, unqueued
+from sync_engine.services.due import Due, Task, all_lost, to_queue, unqueued
 from sync_engine.services.engine import Engine
 from sync_engine.services.lease import hold
 from sync_engine.services.tick import find_due, tick
@@ -270,3 +270,28 @@ async def test_a_run_the_journal_speaks_of_is_kept(lab: Lab) -> None:
         known = {run.id for run in uow.runs.latest("acme", 100)}
         spoken_of = {entry.run_id for entry in uow.journal.latest("acme", 100)}
     assert spoken_of <= known
+
+
+async def test_a_new_record_that_waited_for_its_sides_list_is_made_once_that_was_read(lab: Lab) -> None:
+    lab.book()
+    await steps.pull(lab.engine, "acme/zoom")
+    with lab.engine.store.reading() as uow:
+        ids = uow.meetings.in_line("acme", 10, lab.engine.now())
+    steps.reconcile(lab.engine, ids)
+    await steps.push(lab.engine, "acme/attio")
+    early = len(lab.records(lab.world.attio))
+
+    follow = await steps.pull(lab.engine, "acme/attio")
+    for due in follow:
+        await take(lab.engine, due)
+
+    assert early == 0
+    assert len(lab.records(lab.world.attio)) == 1
+
+
+async def test_a_broker_that_forgot_everything_is_told_everything_again(lab: Lab) -> None:
+    first = tick(lab.engine)
+
+    all_lost(lab.engine)
+
+    assert set(to_queue(lab.engine, find_due(lab.engine))) == set(first)

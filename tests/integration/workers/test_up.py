@@ -15,6 +15,9 @@ import pytest
 
 from tests.integration.workers.rig import Rig, descendants_of, eventually, is_alive, kill, opened
 
+# Real processes, real signals and minutes of waiting for brokers: `make processes`.
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def embedded(tmp_path: Path) -> Iterator[Rig]:
