@@ -47,6 +47,9 @@ def finish(
         ref.absent_since = ref.absent_since or now
         uow.refs.save([ref])
         return
+    if row.operation is Operation.CREATE:
+        # A pull may have met the record before we knew it for ours, and asked a person about it.
+        uow.reviews.withdraw(channel.id, [written.external_id])
     if row.operation is Operation.CREATE and row.replaces:
         uow.outbox.upsert_open([cleanup_row(engine, ref, row.revision, run)], now)
     before = ref.observed
@@ -197,6 +200,7 @@ def adopt(
         if row.attempts > 0 or row.meeting_id in chosen.marks:
             finish(uow, engine, channel, row, Written(chosen.external_id, chosen), run)
             return True
+        uow.reviews.withdraw(channel.id, [chosen.external_id])
         uow.outbox.supersede([row.id], engine.now())
         ref.ref = replace(
             ref.ref,

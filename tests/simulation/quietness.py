@@ -18,6 +18,8 @@ def nothing_waits_without_need(case: Case) -> Iterator[str]:
     live = {seen.key for records in case.groups.values() for seen in records if seen.live}
     for connection, external_id in sorted(case.says.quarantined & live):
         yield f"still set aside: {connection}/{external_id[-8:]}"
+    for connection, external_id in sorted(case.says.reviews & case.says.refs.keys()):
+        yield f"a person is asked about a record that is known: {connection}/{external_id[-8:]}"
     if case.stage.mood.conflicts == "ask":
         return
     for (connection, external_id), ref in case.says.refs.items():

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from sync_engine.sandbox.faults import Fault
 from sync_engine.sandbox.server import ProviderSandbox
+from sync_engine.services.pull import pull_connection
 from tests.lab import HOST, JANE, MONDAY, Lab
 
 TOMORROW = MONDAY + timedelta(days=1)
@@ -157,6 +158,24 @@ async def test_a_question_that_stays_unanswered_before_a_replacement_parks_nothi
 
     assert after.parked == 0
     assert lab.one(lab.world.attio)["title"] == "Second talk"
+
+
+async def test_a_question_about_a_record_that_turns_out_to_be_ours_is_taken_back(lab: Lab) -> None:
+    number = lab.book()
+    await lab.settle()
+    lab.world.zoom.people.rename(number, "Second talk")
+    fails = FailingCommits(lab, "POST", lab.world.attio)
+    with pytest.raises(sa.exc.OperationalError):
+        await lab.sync()
+    fails.end()
+
+    # The replacement is there, and nobody knows it for ours yet when the listing shows it.
+    lab.pass_time(minutes=2)
+    await pull_connection(lab.engine, lab.tenant, lab.tenant.channels["attio"], lab.new_run())
+    after = await lab.settle()
+
+    assert after.parked == 0
+    assert len(lab.records(lab.world.attio)) == 1
 
 
 class FailingCommits:
