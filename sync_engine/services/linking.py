@@ -49,6 +49,10 @@ def take_in(
     window = engine.window(tenant)
     reviews = uow.reviews.known(channel.id, [o.external_id for o in observations])
     fresh = [o for o in observations if _in_window(o, window) and _is_open(reviews.get(o.external_id))]
+    if fresh:
+        # What another record took the place of is ours, and on its way out.
+        leaving = uow.outbox.being_removed(channel.id)
+        fresh = [o for o in fresh if o.external_id not in leaving]
     if not fresh:
         return
     uow.connections.lock_workspace(tenant.name)

@@ -35,6 +35,8 @@ def finish(
     now = engine.now()
     uow.outbox.finish([row.id], now)
     ref = None if row.cleanup else uow.refs.load([row.ref_id]).get(row.ref_id)
+    if row.cleanup and row.external_id:
+        uow.reviews.withdraw(channel.id, [row.external_id])
     _count(run, row)
     cause = "removed the record another one replaced" if row.cleanup else f"{row.operation.value} done"
     entry = Entry(EntryKind.WRITTEN, channel.name, cause)

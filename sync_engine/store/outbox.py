@@ -453,6 +453,15 @@ class Outbox(Repository):
             for connection_id, state, operation, rows, first in self._connection.execute(query)
         ]
 
+    def being_removed(self, connection_id: str) -> frozenset[str]:
+        """Name the records of a connection that are to be deleted because others took their place."""
+        query = (
+            sa.select(outbox.c.external_id)
+            .where(outbox.c.connection_id == connection_id, outbox.c.cleanup == sa.true())
+            .where(in_states(outbox.c.state, OPEN_STATES), outbox.c.external_id.is_not(None))
+        )
+        return frozenset(self._connection.execute(query).scalars())
+
     def postponed(self, workspace: str, now: datetime) -> dict[str, int]:
         """Count writes that only wait for their time, by connection."""
         query = (
